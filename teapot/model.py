@@ -319,11 +319,12 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PinnedFile:
-    """One file of a source: its path as the source names it, its size in bytes and its SHA-256 in hexadecimal."""
+    """One file of a source: its path as the source names it, its size in bytes, its SHA-256, and for the Hub its git object id (hexadecimal)."""
 
     path: str
     size: int
     sha256: str
+    git_oid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,5 @@
+"""``python -m teapot`` is the same program as ``teapot``."""
+
+from teapot.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""``teapot compose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from teapot.commands import plan as plan_command
+from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.tables import counts_value, show_counts
+from teapot.compose import Composed, Watch, compose
+from teapot.project import shown
+from teapot.ui import Ui
+
+
+@click.command("compose")
+@click.argument("config", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Where to write the output; it ends in .jsonl.")
+@click.option("--locked", is_flag=True, help="Fail if the lock would change. What CI uses.")
+@click.option("--frozen", is_flag=True, help="--locked and --offline.")
+@click.option("--dry-run", is_flag=True, help="The same as 'teapot plan'.")
+@with_sources
+@with_overrides
+@with_project
+@with_ui
+def command(
+    config: Path,
+    output: Path | None,
+    locked: bool,
+    frozen: bool,
+    dry_run: bool,
+    sources: tuple[str, ...],
+    offline: bool,
+    allow_code: tuple[str, ...],
+    overrides: tuple[str, ...],
+    project: Path | None,
+    ui: Ui,
+) -> int:
+    """Compose CONFIG: write its output, ledger, lock and manifest.
+
+    \b
+    Example:
+      teapot compose configs/quickstart.config
+      teapot compose configs/quickstart.config --locked -o build/train.jsonl
+    """
+    options = options_of(
+        project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
+    )
+    if dry_run:
+        return plan_command.show_plan(config, options, ui)
+    with ui.watching() as (progress, download):
+        made = compose(config, options, output, Watch(progress, download))
+    show(made, ui)
+    return 0
+
+
+def show(made: Composed, ui: Ui) -> None:
+    manifest, files = made.manifest, made.files
+    entry = manifest.outputs[0]
+    if ui.mode == "json":
+        ui.document(
+            {
+                "ok": True,
+                "output": shown(files.output),
+                "manifest": shown(files.manifest),
+                "ledger": shown(files.ledger),
+                "lock": shown(made.lock_path),
+                "lock_changed": made.lock_changed,
+                "rows": entry.rows,
+                "size": entry.size,
+                "sha256": entry.sha256,
+                "manifest_sha256": manifest.digest(),
+                "modules": counts_value(manifest.modules),
+                "notes": list(made.notes),
+            }
+        )
+        return
+    show_counts(ui, manifest.modules)
+    ui.line(f"{shown(files.output)}  {entry.rows:,} rows  {entry.size:,} bytes")
+    ui.line(f"  sha256    {entry.sha256}")
+    ui.line(f"  manifest  {shown(files.manifest)}")
+    ui.line(f"  ledger    {shown(files.ledger)}")
+    ui.line(f"  lock      {shown(made.lock_path)}{'  (written: commit it)' if made.lock_changed else ''}")
+    for note in made.notes:
+        ui.note(note)

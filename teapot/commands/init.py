@@ -1,0 +1,33 @@
+"""``teapot init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from teapot.commands.options import PATH, with_ui
+from teapot.project import shown
+from teapot.starting import init
+from teapot.ui import Ui
+
+
+@click.command("init")
+@click.argument("folder", type=PATH, default=".")
+@with_ui
+def command(folder: Path, ui: Ui) -> int:
+    """Start a project in FOLDER: a module with data, a config, and what stands around them.
+
+    \b
+    Example:
+      teapot init my-mix
+    """
+    made = init(folder)
+    config = next(path for path in made if path.suffix == ".config")
+    if ui.mode == "json":
+        ui.document({"ok": True, "files": [shown(path) for path in made]})
+        return 0
+    for path in made:
+        ui.line(f"  {shown(path)}")
+    ui.line(f"next: cd {shown(folder)} && teapot compose {config.relative_to(folder).as_posix()}")
+    return 0

@@ -1,0 +1,44 @@
+"""``teapot modules``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from teapot.commands.options import with_project, with_ui
+from teapot.commands.tables import number
+from teapot.inspecting import list_modules
+from teapot.project import find_project
+from teapot.ui import Column, Ui
+
+
+@click.command("modules")
+@with_project
+@with_ui
+def command(project: Path | None, ui: Ui) -> int:
+    """List the modules of the project, with the rows that they expect and their licenses.
+
+    \b
+    Example:
+      teapot modules
+    """
+    found = list_modules(find_project(None, project))
+    if ui.mode == "json":
+        ui.document({"ok": True, "modules": [asdict(one) for one in found]})
+        return 0
+    columns = [Column("module", whole=True), Column("version"), Column("kind"), Column("rows", True), Column("licenses"), Column("description")]
+    rows = [
+        [
+            one.name,
+            one.version or "-",
+            one.kind,
+            number(one.rows) if one.rows is not None else "-",
+            ", ".join(one.licenses),
+            one.description,
+        ]
+        for one in found
+    ]
+    ui.table(columns, rows)
+    return 0

@@ -1,0 +1,69 @@
+"""``teapot peek``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from teapot.commands.options import options_of, with_project, with_sources, with_ui
+from teapot.commands.tables import dropped_text, number
+from teapot.inspecting import Peek, peek
+from teapot.project import find_project
+from teapot.ui import Ui, problem_value
+
+
+@click.command("peek")
+@click.argument("module")
+@click.option("-n", "--rows", default=3, show_default=True, type=click.IntRange(0, 1000), help="How many rows to show.")
+@click.option("--rejected", is_flag=True, help="Show the refused records, of all there are, instead.")
+@with_sources
+@with_project
+@with_ui
+def command(
+    module: str,
+    rows: int,
+    rejected: bool,
+    sources: tuple[str, ...],
+    offline: bool,
+    allow_code: tuple[str, ...],
+    project: Path | None,
+    ui: Ui,
+) -> int:
+    """Show a few rows of MODULE as they would be written, or with --rejected why records are refused.
+
+    \b
+    Example:
+      teapot peek examples/unit-conversions
+      teapot peek examples/unit-conversions --rejected
+    """
+    options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
+    with ui.watching() as (_, download):
+        found = peek(
+            find_project(None, project), module, options, rows=0 if rejected else rows, limit=None if rejected else 1000, report=download
+        )
+    if ui.mode == "json":
+        ui.document(_value(found))
+        return 0
+    for line in found.lines:
+        ui.raw(line)
+    if rejected:
+        for one in found.findings:
+            problem = one.problem()
+            ui.line(f"{problem.place}: {problem.message}")
+    ui.line(f"{number(found.records)} records read, {number(found.candidates)} rows, dropped: {dropped_text(found.dropped)}")
+    ui.line("licenses: " + (", ".join(f"{name} {number(count)}" for name, count in found.licenses.items()) or "-"))
+    return 0
+
+
+def _value(found: Peek) -> dict[str, object]:
+    return {
+        "ok": True,
+        "module": found.module,
+        "lines": found.lines,
+        "records": found.records,
+        "rows": found.candidates,
+        "dropped": dict(found.dropped),
+        "licenses": dict(found.licenses),
+        "findings": [problem_value(one.problem()) for one in found.findings],
+    }

@@ -1,0 +1,58 @@
+"""``teapot plan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.tables import counts_value, show_counts
+from teapot.compose import Watch, plan
+from teapot.engine.planning import Options
+from teapot.ui import Ui
+
+
+@click.command("plan")
+@click.argument("config", type=PATH)
+@click.option("--locked", is_flag=True, help="Fail if the lock would change.")
+@click.option("--frozen", is_flag=True, help="--locked and --offline.")
+@with_sources
+@with_overrides
+@with_project
+@with_ui
+def command(
+    config: Path,
+    locked: bool,
+    frozen: bool,
+    sources: tuple[str, ...],
+    offline: bool,
+    allow_code: tuple[str, ...],
+    overrides: tuple[str, ...],
+    project: Path | None,
+    ui: Ui,
+) -> int:
+    """Show the table of what composing CONFIG would write, without writing anything.
+
+    \b
+    Example:
+      teapot plan configs/quickstart.config
+      teapot plan configs/quickstart.config --set training.seed=43
+    """
+    options = options_of(
+        project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
+    )
+    return show_plan(config, options, ui)
+
+
+def show_plan(config: Path, options: Options, ui: Ui) -> int:
+    with ui.watching() as (progress, download):
+        made = plan(config, options, Watch(progress, download))
+    if ui.mode == "json":
+        ui.document({"ok": True, "rows": made.rows, "modules": counts_value(made.modules), "notes": list(made.notes)})
+        return 0
+    show_counts(ui, made.modules)
+    ui.line(f"{made.rows:,} rows would be written, seed {made.plan.config.training.seed}")
+    for note in made.notes:
+        ui.note(note)
+    return 0

@@ -1,0 +1,276 @@
+"""``teapot compose`` and ``teapot plan``: from a config to an output, its ledger, its lock and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from teapot import __version__
+from teapot.engine.counts import count_licenses, count_modules
+from teapot.engine.emit import Emitter, form_of
+from teapot.engine.findings import refuse_findings
+from teapot.engine.notes import notes_of
+from teapot.engine.planning import Options, Plan, make_plan
+from teapot.engine.scan import Scan, Spool, scan
+from teapot.engine.select import Selection, select
+from teapot.errors import BusyError, CheckFailed, ConfigError, OutputError, Place
+from teapot.jsondoc import document_bytes
+from teapot.ledger import write_ledger
+from teapot.lock import Lock, Result
+from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output
+from teapot.model import Config
+from teapot.progress import Progress, Report, quiet
+from teapot.project import relative_to, shown
+from teapot.rowform import CONTROL_TOKENS_VERSION
+from teapot.settings import config_settings
+from teapot.sources.pinning import Pinner
+from teapot.writer import Staging, check_place, held, writing
+
+TRAIN = "train"
+"""The name of the one output that there is today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one output."""
+
+    output: Path
+
+    @property
+    def stem(self) -> str:
+        return self.output.name.removesuffix(".jsonl")
+
+    def _beside(self, suffix: str) -> Path:
+        return self.output.with_name(self.stem + suffix)
+
+    @property
+    def manifest(self) -> Path:
+        return self._beside(".manifest.json")
+
+    @property
+    def ledger(self) -> Path:
+        return self._beside(".ledger.parquet")
+
+    @property
+    def run(self) -> Path:
+        return self._beside(".run.json")
+
+    @property
+    def lock(self) -> Path:
+        """Where a run with overrides keeps its own lock."""
+        return self._beside(".lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What ``teapot plan`` shows: the counts, without an output."""
+
+    plan: Plan
+    modules: Mapping[str, ModuleCount]
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(module.written for module in self.modules.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What ``teapot compose`` made. ``lock_changed`` says whether the lock was written."""
+
+    manifest: Manifest
+    files: Files
+    lock_path: Path
+    lock_changed: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a run reports to: how far each phase is, and each download."""
+
+    progress: Progress = quiet
+    download: Report | None = None
+
+
+def output_path(config: Config, given: Path | None) -> Path:
+    """Where the output goes: ``-o``, else the config's ``output``, else ``train-NAME.jsonl``, in the current folder.
+
+    A run with overrides gets a name of its own, so that it never replaces the config's output.
+    """
+    if given is not None:
+        if given.suffix != ".jsonl":
+            raise ConfigError(f"the output '{given}' does not end in .jsonl", Place("-o"), f"for example -o {given}.jsonl")
+        return given
+    name = config.output or f"train-{config.name}.jsonl"
+    if config.overrides:
+        mark = hashlib.sha256("\n".join(sorted(config.overrides)).encode()).hexdigest()[:8]
+        name = f"{name.removesuffix('.jsonl')}-set-{mark}.jsonl"
+    path = Path.cwd() / name
+    if not path.resolve().is_relative_to(Path.cwd().resolve()):
+        raise ConfigError(f"the config's output '{name}' leaves the current folder", Place(shown(config.path)), "say where with -o")
+    return path
+
+
+def plan(config_path: Path, options: Options, watch: Watch | None = None) -> Planned:
+    """Read and count everything, write nothing."""
+    watch = watch or Watch()
+    made = make_plan(
+        config_path, options, Pinner(offline=options.offline, report=watch.download), lambda config: _override_lock(config, None)
+    )
+    with tempfile.TemporaryFile() as stream:
+        found, selection = _first_pass(made, Spool(stream), watch)
+        counts = count_modules(found, selection)
+    return Planned(made, counts, tuple(notes_of(made, counts, ())))
+
+
+def _override_lock(config: Config, given: Path | None) -> Path:
+    return Files(output_path(config, given)).lock
+
+
+def _first_pass(made: Plan, spool: Spool, watch: Watch) -> tuple[Scan, Selection]:
+    found = scan(made, spool, watch.progress)
+    refuse_findings(found.findings, found.records_of(), made.config.bad_rows)
+    return found, select(found)
+
+
+def compose(config_path: Path, options: Options, output: Path | None = None, watch: Watch | None = None) -> Composed:
+    """Compose a config. On any error the earlier output stays as it was.
+
+    Raises:
+        TeapotError: of the kind and exit code that fits; see docs/errors.md.
+    """
+    watch = watch or Watch()
+    started = time.time()
+    pinner = Pinner(offline=options.offline, report=watch.download)
+    made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
+    files = Files(output_path(made.config, output))
+    for path in (files.output, files.manifest, files.ledger, files.run):
+        check_place(path, [*made.inputs, made.lock_path])
+    with held(files.output), Staging(files.output.parent, files.stem) as staging:
+        with ExitStack() as stack:
+            with writing(files.output):
+                spool = Spool(stack.enter_context(tempfile.TemporaryFile(dir=files.output.parent)))
+                found, selection = _first_pass(made, spool, watch)
+            counts = count_modules(found, selection)
+            entry, ledger, late = _write_output(staging, files, found, selection, watch)
+        lock = _with_result(made, entry, options)
+        changed = made.old is None or not made.lock_path.exists() or lock.to_bytes() != made.lock_path.read_bytes()
+        manifest = _manifest(made, found, counts, entry, ledger, lock, files)
+        notes = tuple(notes_of(made, counts, late))
+        staging.write(files.run, document_bytes(_run_record(made, files, started, notes)))
+        _commit(staging, made, files, lock if changed else None, manifest, stack_lock=made.lock_path)
+    return Composed(manifest, files, made.lock_path, changed, notes)
+
+
+def _write_output(staging: Staging, files: Files, found: Scan, selection: Selection, watch: Watch) -> tuple[Output, LedgerInfo, list[str]]:
+    """Stage the output and the ledger in one go."""
+    ledger_place = staging.temporary(files.ledger)
+    with staging.open(files.output) as stream, writing(files.ledger):
+        emitter = Emitter(found, selection, stream, watch.progress)
+        rows, content = write_ledger(ledger_place, emitter.entries())
+    digest = emitter.hasher.finish()
+    entry = Output(TRAIN, files.output.name, emitter.hasher.size, emitter.rows, digest, tuple(emitter.hasher.blocks))
+    return entry, LedgerInfo(files.ledger.name, rows, content), emitter.late
+
+
+def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
+    """The lock with the result. A result that the lock has already for the same inputs is binding.
+
+    Raises:
+        CheckFailed: the same inputs gave other bytes.
+    """
+    result = Result(TRAIN, entry.rows, entry.sha256)
+    same_inputs = made.old is not None and Lock(made.old.settings, made.old.modules) == made.lock
+    if made.old is not None and same_inputs and made.old.result and made.old.result != (result,):
+        before = made.old.result[0]
+        raise CheckFailed(
+            f"the same inputs gave another result: the lock has {before.rows} rows, sha256 {before.sha256[:12]}; "
+            f"now {result.rows} rows, sha256 {result.sha256[:12]}",
+            Place(shown(made.lock_path)),
+            "the lock was edited, or this is a bug in Teapot: please report it",
+        )
+    if options.locked and made.old is not None and not made.old.result:
+        raise CheckFailed("the lock holds no result yet", Place(shown(made.lock_path)), "compose once without --locked and commit the lock")
+    return made.lock.with_result(result)
+
+
+def _manifest(
+    made: Plan, found: Scan, counts: dict[str, ModuleCount], entry: Output, ledger: LedgerInfo, lock: Lock, files: Files
+) -> Manifest:
+    config = made.config
+    form = form_of(found)
+    in_output = made.lock_path == files.lock
+    return Manifest(
+        name=config.name,
+        config=made.project.relative(config.path),
+        lock=LockInfo(
+            made.lock_path.name if in_output else made.project.relative(made.lock_path), "output" if in_output else "project", lock.digest()
+        ),
+        overrides=config.overrides,
+        seed=config.training.seed,
+        kind=made.kind,
+        settings=config_settings(config),
+        chat_template=config.training.chat_template,
+        control_tokens=CONTROL_TOKENS_VERSION,
+        columns=form.columns,
+        features=form.features(),
+        modules=counts,
+        licenses=count_licenses(counts),
+        outputs=(entry,),
+        ledger=ledger,
+    )
+
+
+def _run_record(made: Plan, files: Files, started: float, notes: tuple[str, ...]) -> dict[str, Any]:
+    """Everything about this run that the manifest leaves out because it changes."""
+    return {
+        "teapot": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "output": str(files.output.resolve()),
+        "config": str(made.config.path.resolve()),
+        "lock": str(made.lock_path.resolve()),
+        "project": str(made.project.root),
+        "project_from_output": relative_to(made.project.root, files.output.parent),
+        "sources": [str(file.path) for module in made.modules for source in module.sources for file in source.files],
+        "notes": list(notes),
+    }
+
+
+def _commit(staging: Staging, made: Plan, files: Files, lock: Lock | None, manifest: Manifest, stack_lock: Path) -> None:
+    """Put everything in place: the output and the ledger, then the lock, and the manifest last."""
+    with ExitStack() as stack:
+        if lock is not None:
+            if not made.lock_path.parent.is_dir():
+                raise OutputError(f"the folder '{shown(made.lock_path.parent)}' of the lock does not exist")
+            check_place(made.lock_path, [made.config.path])
+            stack.enter_context(held(stack_lock))
+            refuse_changed_lock(made)
+            staging.write(made.lock_path, lock.to_bytes())
+        staging.write(files.manifest, manifest.to_bytes())
+        staging.commit()
+
+
+def refuse_changed_lock(made: Plan) -> None:
+    """The lock must still be what the plan was made from.
+
+    Raises:
+        BusyError: another run wrote it since.
+    """
+    from teapot.engine.planning import read_lock
+
+    now = read_lock(made.lock_path)
+    if now is not None and now != made.old and not (made.config.overrides and made.old is None):
+        raise BusyError(f"another run has written '{shown(made.lock_path)}' since this one began", hint="run again")

@@ -1,0 +1,1 @@
+"""The local engine: plan, scan, select, emit. It carries out docs/algorithm.md."""

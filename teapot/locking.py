@@ -1,0 +1,130 @@
+"""``teapot lock``: pin the sources of a config, check that the pins are still true, or move them on purpose."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from teapot.engine.findings import refuse_findings
+from teapot.engine.planning import Options, Plan, load_modules, lock_path_of, make_plan, read_config, read_lock, settings_only
+from teapot.engine.scan import Spool, scan
+from teapot.errors import CheckFailed, ConfigError, Place, Problem, TeapotError
+from teapot.lock import Drift, Lock, compare
+from teapot.progress import Report
+from teapot.project import find_project, shown
+from teapot.registry import Locations, Registry
+from teapot.sources.pinning import Pinner, upstream_drift
+from teapot.writer import Staging, check_place, held
+
+
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """A module's candidates, and how many of them have each licence."""
+
+    rows: int
+    licenses: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What ``teapot lock`` did. ``before`` and ``after`` are there for an upgrade; ``before`` is ``None`` where the old bytes are gone."""
+
+    path: Path
+    changed: bool
+    written: bool
+    drift: tuple[Drift, ...]
+    before: Mapping[str, RowCount] | None = None
+    after: Mapping[str, RowCount] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def lock(config_path: Path, options: Options, *, dry_run: bool = False, report: Report | None = None) -> Locked:
+    """Write the lock of a config, keeping every pin that ``options.upgrade`` does not name. A result that still holds is kept.
+
+    Raises:
+        ConfigError, SourceUnavailable, DataError: as for compose.
+    """
+    path = lock_path_of(config_path)
+    upgrading = bool(options.upgrade)
+    if upgrading and isinstance(options.upgrade, frozenset):
+        _check_upgrade(config_path, options.upgrade)
+    pinner = Pinner(offline=options.offline, ask_moved=not upgrading, report=report)
+    made = make_plan(config_path, options, pinner)
+    same = made.old is not None and Lock(made.old.settings, made.old.modules) == made.lock
+    new = made.old if same and made.old is not None else made.lock
+    drift = tuple(compare(made.old, made.lock)) if made.old is not None else ()
+    before = _counts_before(config_path, options) if upgrading and not same else None
+    after = _row_counts(made) if upgrading and not same else None
+    changed = made.old is None or not same
+    if changed and not dry_run:
+        _write(path, new, made)
+    return Locked(path, changed, changed and not dry_run, drift, before, after, made.notes)
+
+
+def _check_upgrade(config_path: Path, names: frozenset[str]) -> None:
+    config = read_config(config_path)
+    enabled = {use.name for use in config.modules}
+    for name in sorted(names - enabled):
+        raise ConfigError(
+            f"module '{name}' is not enabled in this config", Place(shown(config_path)), f"it has {', '.join(sorted(enabled))}"
+        )
+
+
+def _write(path: Path, new: Lock, made: Plan) -> None:
+    check_place(path, [made.config.path])
+    with held(path), Staging(path.parent, path.name) as staging:
+        staging.write(path, new.to_bytes())
+        staging.commit()
+
+
+def _counts_before(config_path: Path, options: Options) -> dict[str, RowCount] | None:
+    try:
+        return _row_counts(make_plan(config_path, replace(options, upgrade=frozenset()), Pinner(offline=options.offline, ask_moved=False)))
+    except TeapotError:
+        return None  # the old bytes are gone; the upgrade says so
+
+
+def _row_counts(made: Plan) -> dict[str, RowCount]:
+    with tempfile.TemporaryFile() as stream:
+        found = scan(made, Spool(stream))
+    refuse_findings(found.findings, found.records_of(), made.config.bad_rows)
+    counts = {}
+    for one in found.modules:
+        licenses = Counter(one.license_names[index] for index in one.licenses)
+        counts[one.planned.name] = RowCount(len(one), dict(sorted(licenses.items())))
+    return counts
+
+
+def check(config_path: Path, options: Options) -> list[str]:
+    """Demand that the lock of a config is true: same settings, same declarations, and every source as it was pinned.
+
+    Returns:
+        notes about what was checked.
+
+    Raises:
+        CheckFailed: it is not; every difference is listed.
+        SourceUnavailable: it cannot be told.
+    """
+    path = lock_path_of(config_path)
+    old = read_lock(path)
+    if old is None:
+        raise CheckFailed(f"there is no lock '{shown(path)}'", hint=f"make it with 'teapot lock {shown(config_path)}' and commit it")
+    config = read_config(config_path)
+    registry = Registry(find_project(config_path, options.project))
+    modules = load_modules(config, registry)
+    place = Place(shown(path))
+    problems = [Problem(str(one), place) for one in compare(old, settings_only(config, modules, old))]
+    if not problems:
+        pinner = Pinner(offline=options.offline, ask_moved=False)
+        for located in Locations(registry, options.sources, options.environ).locate(modules):
+            locked = old.modules[located.module].sources.get(located.id)
+            if locked is not None:
+                problems += [Problem(one, place) for one in upstream_drift(pinner, located, locked)]
+    if problems:
+        hint = f"compose keeps using the locked bytes; 'teapot lock {shown(config_path)} --upgrade' accepts what is there now"
+        problems[-1] = replace(problems[-1], hint=hint)
+        raise CheckFailed(problems)
+    return [f"{shown(path)} is true"]

@@ -1,0 +1,249 @@
+"""The manifest: what came out, as a value and as a file. The format is described in docs/formats.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from teapot.errors import CheckFailed, Place
+from teapot.hashing import BLOCK, sha256_hex
+from teapot.jsondoc import Field, document_bytes, parse_document
+from teapot.lock import ALGORITHM
+from teapot.settings import Settings
+
+MANIFEST_VERSION = 1
+HINT = "compose again, or restore the whole set of files"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output file. ``blocks`` holds the SHA-256 of each 8 MiB of it."""
+
+    name: str
+    file: str
+    size: int
+    rows: int
+    sha256: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCount:
+    records: int
+    kept: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCount:
+    """What became of a module's rows.
+
+    ``records`` were read and made ``rows`` (more where records were exploded); ``dropped`` counts those by reason; ``kept`` came out at least
+    once, ``written`` counts the lines. ``rows`` is the sum of ``dropped`` and ``kept``. ``weight`` is what was asked, ``ratio`` what was
+    written per row of the pool, both reduced fractions or the weight's own form.
+    """
+
+    weight: Any
+    ratio: str
+    records: int
+    rows: int
+    dropped: Mapping[str, int]
+    kept: int
+    written: int
+    licenses: Mapping[str, int]
+    sources: Mapping[str, SourceCount]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerInfo:
+    file: str
+    rows: int
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockInfo:
+    """Where the lock is (relative to the project, or to the manifest's folder for a run with overrides) and the SHA-256 of its bytes."""
+
+    path: str
+    base: Literal["project", "output"]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What came out of one compose. Nothing in it changes from run to run."""
+
+    name: str
+    config: str
+    lock: LockInfo
+    overrides: tuple[str, ...]
+    seed: int
+    kind: str
+    settings: Settings
+    chat_template: str
+    control_tokens: int
+    columns: tuple[str, ...]
+    features: Mapping[str, Any]
+    modules: Mapping[str, ModuleCount]
+    licenses: Mapping[str, int]
+    outputs: tuple[Output, ...]
+    ledger: LedgerInfo
+
+    @property
+    def rows(self) -> int:
+        return sum(output.rows for output in self.outputs)
+
+    def to_dict(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "manifest_version": MANIFEST_VERSION,
+            "algorithm": ALGORITHM,
+            "name": self.name,
+            "config": {"path": self.config, "overrides": list(self.overrides)},
+            "lock": {"path": self.lock.path, "base": self.lock.base, "sha256": self.lock.sha256},
+            "seed": self.seed,
+            "kind": self.kind,
+            "settings": self.settings,
+            "chat_template": {"name": self.chat_template, "control_tokens": self.control_tokens},
+            "columns": list(self.columns),
+            "features": self.features,
+            "modules": {name: _module_value(module) for name, module in self.modules.items()},
+            "licenses": dict(self.licenses),
+            "outputs": [_output_value(output) for output in self.outputs],
+            "ledger": {"file": self.ledger.file, "rows": self.ledger.rows, "content_sha256": self.ledger.content_sha256},
+        }
+        document["digest"] = sha256_hex(document_bytes(document))
+        return document
+
+    def to_bytes(self) -> bytes:
+        return document_bytes(self.to_dict())
+
+    def digest(self) -> str:
+        return sha256_hex(self.to_bytes())
+
+
+def _output_value(output: Output) -> dict[str, Any]:
+    return {
+        "name": output.name,
+        "file": output.file,
+        "size": output.size,
+        "rows": output.rows,
+        "sha256": output.sha256,
+        "block_size": BLOCK,
+        "blocks": list(output.blocks),
+    }
+
+
+def _module_value(module: ModuleCount) -> dict[str, Any]:
+    return {
+        "weight": {"asked": module.weight, "written": module.ratio},
+        "records": module.records,
+        "rows": module.rows,
+        "dropped": dict(module.dropped),
+        "kept": module.kept,
+        "written": module.written,
+        "licenses": dict(module.licenses),
+        "sources": {
+            name: {"records": source.records, "kept": source.kept, "written": source.written} for name, source in module.sources.items()
+        },
+    }
+
+
+# ---------------------------------------------------------------- reading
+
+
+def parse_manifest(data: bytes, file: str) -> Manifest:
+    """Read a manifest, and check its own digest and that its counts agree with each other.
+
+    Raises:
+        CheckFailed: it is damaged, was edited, disagrees with itself, or is of a version that this Teapot does not know.
+    """
+    top = parse_document(data, file, "manifest", HINT)
+    version = top["manifest_version"].count()
+    if version != MANIFEST_VERSION:
+        raise CheckFailed(
+            f"the manifest has version {version}, but this Teapot reads version {MANIFEST_VERSION}", Place(file), "install a newer Teapot"
+        )
+    if top["algorithm"].text() != ALGORITHM:
+        top["algorithm"].fail(f"is not '{ALGORITHM}'")
+    bare = {key: value for key, value in top.mapping().items() if key != "digest"}
+    if top["digest"].sha256() != sha256_hex(document_bytes(bare)):
+        top["digest"].fail("does not match its content")
+    manifest = _read(top)
+    if manifest.to_bytes() != data:
+        top.fail("holds what this Teapot does not know")
+    _check_sums(manifest, top)
+    return manifest
+
+
+def _read(top: Field) -> Manifest:
+    lock, template, ledger = top["lock"], top["chat_template"], top["ledger"]
+    base = lock["base"].text()
+    if base not in ("project", "output"):
+        lock["base"].fail("is neither 'project' nor 'output'")
+    return Manifest(
+        name=top["name"].text(),
+        config=top["config"]["path"].text(),
+        overrides=top["config"]["overrides"].texts(),
+        lock=LockInfo(lock["path"].text(), "project" if base == "project" else "output", lock["sha256"].sha256()),
+        seed=top["seed"].count(),
+        kind=top["kind"].text(),
+        settings=top["settings"].mapping(),
+        chat_template=template["name"].text(),
+        control_tokens=template["control_tokens"].count(),
+        columns=top["columns"].texts(),
+        features=top["features"].mapping(),
+        modules={name: _read_module(module) for name, module in top["modules"].items()},
+        licenses=top["licenses"].counts(),
+        outputs=tuple(_read_output(output) for output in top["outputs"].each()),
+        ledger=LedgerInfo(ledger["file"].text(), ledger["rows"].count(), ledger["content_sha256"].sha256()),
+    )
+
+
+def _read_module(field: Field) -> ModuleCount:
+    return ModuleCount(
+        weight=field["weight"]["asked"].value,
+        ratio=field["weight"]["written"].text(),
+        records=field["records"].count(),
+        rows=field["rows"].count(),
+        dropped=field["dropped"].counts(),
+        kept=field["kept"].count(),
+        written=field["written"].count(),
+        licenses=field["licenses"].counts(),
+        sources={
+            name: SourceCount(source["records"].count(), source["kept"].count(), source["written"].count())
+            for name, source in field["sources"].items()
+        },
+    )
+
+
+def _read_output(field: Field) -> Output:
+    if field["block_size"].count() != BLOCK:
+        field["block_size"].fail(f"is not {BLOCK}")
+    return Output(
+        name=field["name"].text(),
+        file=field["file"].text(),
+        size=field["size"].count(),
+        rows=field["rows"].count(),
+        sha256=field["sha256"].sha256(),
+        blocks=tuple(block.sha256() for block in field["blocks"].each()),
+    )
+
+
+def _check_sums(manifest: Manifest, top: Field) -> None:
+    """The counts of a manifest add up, whoever wrote it."""
+    for name, module in manifest.modules.items():
+        if module.rows != sum(module.dropped.values()) + module.kept:
+            top["modules"][name]["rows"].fail("is not the sum of what was dropped and kept")
+        if module.written != sum(module.licenses.values()) or module.written != sum(source.written for source in module.sources.values()):
+            top["modules"][name]["written"].fail("is not the sum over its licenses, or over its sources")
+    if manifest.rows != sum(module.written for module in manifest.modules.values()):
+        top["outputs"].fail("has another number of rows than the modules wrote")
+    if len(manifest.outputs) != 1:
+        top["outputs"].fail("does not name exactly one output")
+    for output in manifest.outputs:
+        if len(output.blocks) != -(-output.size // BLOCK):
+            top["outputs"].fail("has another number of blocks than its size needs")
+        if "/" in output.file or "/" in manifest.ledger.file:
+            top["outputs"].fail("names a file in another folder")

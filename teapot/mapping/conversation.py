@@ -1,0 +1,117 @@
+"""A list of turns, in ``role``/``content`` or ``from``/``value`` form, as messages."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from teapot.errors import ConfigError, Place
+from teapot.mapping.message import THINK_OPEN, build_message
+from teapot.mapping.row import Message, RowError
+from teapot.mapping.tools import calls_from_text, name_of
+from teapot.model import Json
+
+Style = Literal["messages", "sharegpt", "any"]
+
+_CALL: Final = "function_call"
+"""The role whose text is a tool call; it becomes an assistant's message."""
+
+MESSAGE_ROLES: Final = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
+SPEAKERS: Final = {
+    "human": "user", "user": "user",
+    "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "bing": "assistant", "model": "assistant",
+    "system": "system",
+    "tool": "tool", "observation": "tool", "function_response": "tool",
+    _CALL: _CALL,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Reads conversations. ``style`` says which form is declared; under ``any`` each turn decides for itself."""
+
+    style: Style
+    roles: dict[str, str]
+    speakers: dict[str, str]
+    include_reasoning: bool
+
+    def __call__(self, value: Json, name: str) -> list[Message]:
+        """The messages of ``value``, which the record has under ``name``. Raises :class:`RowError`."""
+        if not isinstance(value, list):
+            raise RowError("not-a-list", f'"{name}" must be a list of messages, not {name_of(value)}')
+        role_key, content_key, table = self.sharegpt_keys() if self.style == "sharegpt" else self.message_keys()
+        whole = self.include_reasoning
+        messages: list[Message] = []
+        for turn in value:
+            # The plain case, without a call a message: two keys, a known role, text.
+            if type(turn) is dict and len(turn) == 2:
+                content = turn.get(content_key)
+                role = turn.get(role_key)
+                if type(content) is str and type(role) is str:
+                    known = table.get(role)
+                    if known is not None and known != _CALL and (whole or known != "assistant" or THINK_OPEN not in content):
+                        messages.append({"role": known, "content": content})
+                        continue
+            messages.append(self.turn(turn, f'message {len(messages) + 1} of "{name}"'))
+        return messages
+
+    def message_keys(self) -> tuple[str, str, dict[str, str]]:
+        return "role", "content", self.roles
+
+    def sharegpt_keys(self) -> tuple[str, str, dict[str, str]]:
+        return "from", "value", self.speakers
+
+    def turn(self, turn: Json, where: str) -> Message:
+        """One message; ``where`` begins what is said about it."""
+        if not isinstance(turn, dict):
+            raise RowError("message-shape", f"{where} must be an object, not {name_of(turn)}")
+        spoken = turn.get("role") is None and (turn.get("from") is not None or turn.get("value") is not None)
+        if spoken and self.style == "messages":
+            raise RowError("wrong-format", f'{where} has "from" and "value": such data has the format "sharegpt"')
+        if not spoken and self.style == "sharegpt" and turn.get("role") is not None:
+            raise RowError("wrong-format", f'{where} has "role" and "content": such data has the format "messages"')
+        spoken = spoken or self.style == "sharegpt"
+        role_key, content_key, table = self.sharegpt_keys() if spoken else self.message_keys()
+        role = turn.get(role_key)
+        if role is None:
+            raise RowError("missing-role", f'{where} has no "{role_key}"')
+        known = table.get(role) if isinstance(role, str) else None
+        if known is None:
+            raise RowError("unknown-role", f'{where} has the role {name_of(role)}, which is not known; say under "roles:" what it means')
+        if known != _CALL:
+            return build_message(known, turn, content_key, self.include_reasoning, where)
+        text = turn.get(content_key)
+        if not isinstance(text, str):
+            raise RowError("tool-call-shape", f"{where}: a tool call must be JSON text, not {name_of(text)}")
+        calls = calls_from_text(text, where)
+        if not calls:
+            raise RowError("tool-call-shape", f"{where} holds no tool call")
+        rest = {key: item for key, item in turn.items() if key != content_key}
+        return build_message("assistant", {**rest, "tool_calls": calls}, content_key, self.include_reasoning, where)
+
+
+def build_conversation(style: Style, roles: tuple[tuple[str, str], ...], include_reasoning: bool, place: Place | None) -> Conversation:
+    """A reader with ``roles`` (a role as the data has it, the role that it means) put before the known names."""
+    by_role, by_speaker = dict(MESSAGE_ROLES), dict(SPEAKERS)
+    for name, meaning in roles:
+        known = SPEAKERS.get(meaning)
+        if known is None:
+            near = difflib.get_close_matches(meaning, SPEAKERS, 1)
+            raise ConfigError(
+                f'"{meaning}" is no role', place, f'did you mean "{near[0]}"?' if near else 'use "system", "user", "assistant" or "tool"'
+            )
+        by_role[name] = by_speaker[name] = known
+    return Conversation(style, by_role, by_speaker, include_reasoning)
+
+
+def with_system(messages: list[Message], text: str, replace: bool) -> list[Message]:
+    """``messages`` with ``text`` as the system message, first: where there is none, or with ``replace`` in place of those that are there.
+
+    An empty text adds nothing; with ``replace`` it takes away.
+    """
+    if replace:
+        messages = [message for message in messages if message["role"] != "system"]
+    elif any(message["role"] == "system" for message in messages):
+        return messages
+    return [{"role": "system", "content": text}, *messages] if text else messages

@@ -1,0 +1,139 @@
+"""What the Hub client's exceptions mean, as sentences with the next thing to type. Nothing of their own text is repeated: it may hold a signed URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from teapot.errors import ConfigError, Place, SourceUnavailable, TeapotError
+from teapot.sources.retry import AGAIN, TryAgain, retry_after
+
+LOGIN = "run 'hf auth login' or set HF_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request was about. ``endpoint`` is the Hub's address as messages may show it."""
+
+    repo: str
+    revision: str | None
+    endpoint: str
+    place: Place | None
+    path: str | None = None
+
+    @property
+    def page(self) -> str:
+        return f"{self.endpoint}/datasets/{self.repo}"
+
+    def unavailable(self, message: str, hint: str | None) -> SourceUnavailable:
+        return SourceUnavailable(message, self.place, hint)
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """The exceptions with which calls of the client may fail.
+
+    The transport's base class is taken from the client's own, because its name depends on the client's version (httpx, httpx2).
+    """
+    from huggingface_hub import errors as hf
+
+    transport = hf.HfHubHTTPError.__bases__[0]
+    # ValueError: an answer that is not JSON, or a name that is none. RuntimeError: the Xet client's.
+    return (transport, hf.EntryNotFoundError, hf.XetDownloadError, OSError, RuntimeError, ValueError)
+
+
+def translate(error: Exception, subject: Subject) -> TeapotError | TryAgain:
+    """What to raise for an error of the client: final, or worth another attempt."""
+    from huggingface_hub import errors as hf
+
+    if isinstance(error, hf.HFValidationError):
+        return ConfigError(f"'{subject.repo}' is not the name of a dataset on the Hub", subject.place, "write it as 'org/name'")
+    if isinstance(error, hf.LocalEntryNotFoundError):
+        return _gave_up(error, subject)
+    if isinstance(error, hf.OfflineModeIsEnabled):
+        return not_cached(subject)
+    for kind, explain in _missing():
+        if isinstance(error, kind):
+            return explain(subject)
+    if isinstance(error, hf.HfHubHTTPError):
+        return _refused(error.response.status_code, error.response.headers, subject)
+    if isinstance(error, hf.FileMetadataError):
+        return subject.unavailable(f"what answers at '{subject.endpoint}' is not a Hub", "check HF_ENDPOINT, and the proxy if there is one")
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
+        return subject.unavailable(
+            f"the cache of the Hub client cannot be used: {error.strerror}", "make room, or set HF_HOME to another folder"
+        )
+    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        return TryAgain(
+            subject.unavailable(f"the download of '{subject.path}' from '{subject.repo}' broke off", "run the same command again")
+        )
+    if isinstance(error, ValueError):
+        hint = "check HF_ENDPOINT, and the proxy if there is one"
+        return TryAgain(subject.unavailable(f"the Hub at '{subject.endpoint}' gave an answer that cannot be read", hint))
+    hint = "check the connection; with --offline, what is cached is used"
+    return TryAgain(subject.unavailable(f"the Hub at '{subject.endpoint}' cannot be reached", hint))
+
+
+def not_cached(subject: Subject) -> SourceUnavailable:
+    what = f"'{subject.path}' of the dataset '{subject.repo}'" if subject.path else f"the list of files of the dataset '{subject.repo}'"
+    return subject.unavailable(
+        f"{what} is not cached, and the network is not used", "run the same command once without --offline or --frozen"
+    )
+
+
+def _gave_up(error: Exception, subject: Subject) -> TeapotError:
+    """The client looked for a file, tried again by itself for a while, and found nothing in its cache instead."""
+    cause = error.__cause__
+    if not isinstance(cause, Exception):
+        return not_cached(subject)
+    meaning = translate(cause, subject)
+    return meaning.error if isinstance(meaning, TryAgain) else meaning
+
+
+def _missing() -> tuple[tuple[type[Exception], Callable[[Subject], SourceUnavailable]], ...]:
+    """By exception, the more special ones first."""
+    from huggingface_hub import errors as hf
+
+    return (
+        (hf.GatedRepoError, _gated),
+        (hf.RepositoryNotFoundError, _no_repo),
+        (hf.RevisionNotFoundError, _no_revision),
+        (hf.EntryNotFoundError, _no_entry),
+    )
+
+
+def _gated(subject: Subject) -> SourceUnavailable:
+    return subject.unavailable(f"the dataset '{subject.repo}' is gated", f"accept its terms at {subject.page}, then {LOGIN}")
+
+
+def _no_repo(subject: Subject) -> SourceUnavailable:
+    return subject.unavailable(
+        f"the dataset '{subject.repo}' does not exist on the Hub, or is private", f"check the name; for a private dataset {LOGIN}"
+    )
+
+
+def _no_revision(subject: Subject) -> SourceUnavailable:
+    return subject.unavailable(
+        f"the dataset '{subject.repo}' has no revision '{subject.revision}'",
+        f"choose a branch, tag or commit from {subject.page}/commits/main",
+    )
+
+
+def _no_entry(subject: Subject) -> SourceUnavailable:
+    return subject.unavailable(
+        f"the dataset '{subject.repo}' has no file '{subject.path}' at '{subject.revision}'",
+        f"see what is there at {subject.page}/tree/main",
+    )
+
+
+def _refused(status: int, headers: Mapping[str, str], subject: Subject) -> TeapotError | TryAgain:
+    if status == 401:
+        return subject.unavailable("the Hub does not accept the access token", f"{LOGIN}, with a token that is still valid")
+    if status == 403:
+        return subject.unavailable(f"the Hub refuses access to the dataset '{subject.repo}'", f"{LOGIN}, with a token that may read it")
+    error = subject.unavailable(
+        f"the Hub at '{subject.endpoint}' answered with status {status} about the dataset '{subject.repo}'",
+        "run the same command again later",
+    )
+    if status not in AGAIN:
+        return error
+    return TryAgain(error, retry_after(headers))

@@ -1,0 +1,123 @@
+"""Files on this machine: finding them, hashing them, and noticing when they change."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from teapot.errors import DataError, Place, SourceUnavailable
+from teapot.hashing import sha256_stream
+from teapot.model import PathOrigin, PinnedFile
+from teapot.project import shown
+
+MAX_FILES = 100_000
+"""The most files that one pattern may name."""
+
+
+class Signature(NamedTuple):
+    """What changes when a file does: device, inode, size, and the times of its last change in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A pinned file and where its bytes are on this machine. ``name`` is how messages call it."""
+
+    pinned: PinnedFile
+    path: Path
+    name: str
+    signature: Signature
+
+    def check_unchanged(self) -> None:
+        """Raise DataError if the file is no longer the one that was hashed."""
+        try:
+            now = signature_of(self.path.stat())
+        except OSError as error:
+            raise DataError(f"the file vanished while it was read: {error.strerror}", Place(self.name)) from None
+        if now != self.signature:
+            raise DataError("the file changed while it was read", Place(self.name), "run again when nothing writes to it")
+
+
+def signature_of(info: os.stat_result) -> Signature:
+    return Signature(info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+
+
+def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | None = None) -> OpenFile:
+    """Hash a file. ``label`` is its path in the lock.
+
+    Raises:
+        SourceUnavailable: it is missing or cannot be read.
+        DataError: it is no regular file, or changed while it was hashed.
+    """
+    try:
+        # without O_NONBLOCK a FIFO would wait for a writer instead of being refused
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            before = os.fstat(stream.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise DataError(f"'{shown(path)}' is not a regular file", place)
+            size, digest = sha256_stream(stream)
+            after = os.fstat(stream.fileno())
+    except FileNotFoundError:
+        raise SourceUnavailable(f"the file '{shown(path)}' does not exist", place, "check the path of the source") from None
+    except OSError as error:
+        raise SourceUnavailable(f"cannot read '{shown(path)}': {error.strerror}", place) from None
+    if signature_of(before) != signature_of(after) or size != after.st_size:
+        raise DataError("the file changed while it was hashed", Place(shown(path)), "run again when nothing writes to it")
+    return OpenFile(PinnedFile(label, size, digest, git_oid), path, shown(path), signature_of(after))
+
+
+def find_files(origin: PathOrigin, folder: Path, *, confined: bool, place: Place | None) -> Iterator[tuple[Path, str]]:
+    """The files that a path or pattern names, as (path, label), sorted by the bytes of their labels.
+
+    ``confined`` demands that each stays inside ``folder`` when symbolic links are followed. The label is the path relative to the folder, or,
+    where the path was given from outside, to the pattern's first folder without a wildcard.
+
+    Raises:
+        SourceUnavailable: nothing is there.
+        DataError: a file leaves the folder, or there are too many.
+    """
+    base = folder if confined else origin.base or folder
+    whole = Path(origin.path) if confined else base / origin.path
+    start = base if confined else _fixed_part(whole)
+    pattern = str(whole if confined else whole.relative_to(start))
+    if _is_pattern(pattern):
+        found = [path for path in start.glob(pattern) if not path.is_dir()]
+        hint = "check the pattern"
+    else:
+        found = [start / pattern] if (start / pattern).exists() or (start / pattern).is_symlink() else []
+        hint = "check the path; a location that is given must be there"
+    if not found:
+        raise SourceUnavailable(f"nothing is at '{shown(start / pattern)}'", place, hint)
+    if len(found) > MAX_FILES:
+        raise DataError(f"'{pattern}' names {len(found)} files; at most {MAX_FILES} are read", place, "use a narrower pattern")
+    labelled = sorted(((path, path.relative_to(start).as_posix()) for path in found), key=lambda pair: pair[1].encode())
+    for path, label in labelled:
+        if path.is_dir():
+            raise DataError(f"'{shown(path)}' is a folder", place, f"name its files, for example '{label}/*.jsonl'")
+        if confined and not path.resolve().is_relative_to(folder.resolve()):
+            raise DataError(
+                f"'{label}' leaves the folder of its module", place, "only --source and teapot.sources.yaml may point elsewhere"
+            )
+        yield path, label
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _fixed_part(path: Path) -> Path:
+    """The folder of ``path``, or for a pattern its longest leading part without a wildcard."""
+    parts = path.parts
+    for number, part in enumerate(parts):
+        if _is_pattern(part):
+            return Path(*parts[:number]) if number else Path()
+    return path.parent

@@ -1,0 +1,102 @@
+"""Readers: a file on this machine as a stream of records and findings.
+
+JSON lines, a JSON array, CSV, Parquet and Arrow, each plain or compressed with gzip or zstd. Memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from teapot.errors import DataError, Place
+from teapot.model import FileType, Finding, Record
+from teapot.sources.readers.arrays import read_array
+from teapot.sources.readers.columns import read_columns
+from teapot.sources.readers.csvtext import read_csv
+from teapot.sources.readers.limits import LimitError, Limits
+from teapot.sources.readers.lines import Shape, read_lines
+from teapot.sources.readers.streams import CHUNK_BYTES, check_file, empty, text_chunks
+
+__all__ = ["LimitError", "Limits", "file_type_of", "read_records"]
+
+_SUFFIXES: dict[str, FileType] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+_COMPRESSED = (".gz", ".zst")
+
+
+def file_type_of(name: str) -> FileType | None:
+    """The type that a file's name promises, or ``None``; ``.gz`` and ``.zst`` at its end do not count."""
+    file = PurePosixPath(name.lower())
+    if file.suffix in _COMPRESSED:
+        file = file.with_suffix("")
+    return _SUFFIXES.get(file.suffix)
+
+
+def read_records(
+    path: Path,
+    name: str,
+    *,
+    file_type: FileType | None = None,
+    record: Shape = "object",
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    scratch: Path | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[Record | Finding]:
+    """The records of the file at ``path``, numbered from 1, and in place of each that cannot be used a finding.
+
+    ``name`` is what the user calls the file. ``record="array"`` says that each record is a bare array of messages; it becomes ``{"messages": […]}``.
+    A compressed Parquet or Arrow file is unpacked into ``scratch``. Integers may be of any size here.
+
+    Raises :class:`DataError` where the file is not what it should be, holds no records, or cannot be read to its end; :class:`LimitError` where it
+    is beyond one of ``limits``; :class:`SourceUnavailable` where it is not there.
+    """
+    check_file(path, name)
+    kind = file_type or file_type_of(name) or file_type_of(path.name)
+    if kind is None:
+        hint = f"name it {', '.join(_SUFFIXES)} (also with {' or '.join(_COMPRESSED)}), or give the source a file type"
+        raise DataError(f"the name '{name}' does not say what type of file it is", Place(name), hint)
+    if record == "array" and kind not in ("jsonl", "json"):
+        raise DataError(f"'{name}' cannot hold bare arrays as records", Place(name), "record: array is for JSON lines and JSON arrays")
+    any_record = False
+    for item in _records(path, name, kind, record, limits, scratch, chunk_bytes):
+        any_record = True
+        yield item
+    if not any_record:
+        raise empty(name)
+
+
+def _records(
+    path: Path, name: str, kind: FileType, record: Shape, limits: Limits, scratch: Path | None, chunk_bytes: int
+) -> Iterator[Record | Finding]:
+    if kind == "parquet" or kind == "arrow":
+        return read_columns(path, name, kind, limits, scratch)
+    chunks = text_chunks(path, name, limits, chunk_bytes)
+    if kind == "csv":
+        return read_csv(chunks, name, limits)
+    if kind == "jsonl":
+        return read_lines(chunks, name, record, limits)
+    # Many a .json file holds JSON lines.
+    first = _first_byte(path, name, limits)
+    if first == b"[":
+        return read_array(chunks, name, record, limits)
+    if first not in (b"{", b""):
+        message = f"'{name}' holds neither a JSON array nor JSON lines: it begins with {first!r}"
+        raise DataError(message, Place(name), "a .json file begins with [ or {")
+    return read_lines(chunks, name, record, limits, must_be_lines=True)
+
+
+def _first_byte(path: Path, name: str, limits: Limits) -> bytes:
+    """The first byte that is not white space, or none."""
+    for chunk in text_chunks(path, name, limits):
+        stripped = chunk.lstrip(b" \t\r\n")
+        if stripped:
+            return stripped[:1]
+    return b""

@@ -1,0 +1,102 @@
+"""Text split into lines, and JSON lines: one record on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, TypeAlias
+
+from teapot.errors import DataError, Place
+from teapot.jsontext import JsonError, decode
+from teapot.model import Finding, Json, Record
+from teapot.sources.readers.limits import LimitError, Limits, variable
+
+Shape: TypeAlias = Literal["object", "array"]
+
+_BLANK = b" \t\r"
+
+
+def split_lines(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number from 1, without its ``\\n``. Only ``\\n`` ends a line. No more than one line and one chunk are held."""
+    number = 1
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            _check_length(size + len(piece), max_bytes, name, number)
+            if held:
+                piece = b"".join([*held, piece])
+                held, size = [], 0
+            yield number, piece
+            number += 1
+        size += len(rest)
+        _check_length(size, max_bytes, name, number)
+        held.append(rest)
+    if size:
+        yield number, b"".join(held)
+
+
+def _check_length(size: int, max_bytes: int, name: str, line: int) -> None:
+    if size > max_bytes:
+        raise LimitError("max_line_bytes", f"a line is longer than {max_bytes} bytes", Place(name, line))
+
+
+def read_lines(
+    chunks: Iterable[bytes], name: str, shape: Shape, limits: Limits, *, must_be_lines: bool = False
+) -> Iterator[Record | Finding]:
+    """The records of JSON lines. Blank lines are no records, but they count as lines.
+
+    ``must_be_lines`` says that the file's name promised something else: where the first line is the beginning of a longer JSON text, it raises
+    :class:`DataError`.
+    """
+    number = 0
+    for line, data in split_lines(chunks, name, limits.max_line_bytes):
+        if not data.strip(_BLANK):
+            continue
+        number += 1
+        data = data.removesuffix(b"\r")
+        try:
+            value = decode(data, unique=True, max_depth=limits.max_depth)
+        except JsonError as error:
+            if must_be_lines and number == 1 and error.offset == len(data):
+                message = f"'{name}' is one JSON value over several lines, neither an array of records nor JSON lines"
+                raise DataError(
+                    message, Place(name, line), "write one record a line (jq -c), or put the records into a JSON array"
+                ) from None
+            yield Finding(number, line, error.code, f"{reason(error)} (column {column(data, error)})")
+        else:
+            yield shaped(number, line, value, shape)
+
+
+def shaped(number: int, line: int | None, value: Json, shape: Shape) -> Record | Finding:
+    """``value`` as a record if it has the declared shape: an object, or an array that becomes the record's ``messages``."""
+    if shape == "object":
+        if isinstance(value, dict):
+            return Record(number, line, value)
+        return Finding(number, line, "not-an-object", f"a record must be a JSON object, not {kind_of(value)}")
+    if isinstance(value, list):
+        return Record(number, line, {"messages": value})
+    return Finding(number, line, "not-an-array", f"a record must be a JSON array, as its source declares, not {kind_of(value)}")
+
+
+def kind_of(value: Json) -> str:
+    """What JSON calls ``value``, with its article."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list):
+        return "an array"
+    return "an object" if isinstance(value, dict) else "a number"
+
+
+def reason(error: JsonError) -> str:
+    """The error's message; for a limit also how to raise it."""
+    return f"{error.message}; {variable('max_depth')} sets the limit" if error.code == "too-deep" else error.message
+
+
+def column(data: bytes, error: JsonError) -> int:
+    """At which character of ``data``, from 1, the error is."""
+    return len(data[: error.offset].decode("utf-8", "replace")) + 1

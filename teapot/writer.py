@@ -1,0 +1,157 @@
+"""Writing outputs: staged beside their place, flushed, renamed, the manifest last; and one run at a time.
+
+A crash at any moment leaves the old set, the new one, or a set that ``validate`` calls torn. Temporary files carry a name of their own
+(``.STEM.….teapot-tmp``), so that the next run on the same output can clear what a killed one left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from teapot.errors import BusyError, OutputError
+from teapot.project import shown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+TEMPORARY = ".teapot-tmp"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's errors while ``path`` is written into OutputError."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space, or write elsewhere with -o" if error.errno in (28, 122) else "check the folder and its permissions"
+        raise OutputError(f"cannot write '{shown(path)}': {error.strerror or error}", hint=hint) from error
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold ``path`` against other runs for as long as the block runs; a killed run lets go by itself.
+
+    Raises:
+        BusyError: another run holds it.
+        OutputError: the folder cannot be written.
+    """
+    name = path.parent / f".{path.name}.teapot-lock"
+    with writing(path):
+        handle = _acquire(name, path)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            name.unlink()
+        os.close(handle)
+
+
+def _acquire(name: Path, path: Path) -> int:
+    while True:
+        handle = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise BusyError(f"another run is writing '{shown(path)}'", hint="wait for it to end, or write elsewhere with -o") from None
+        with suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == name.stat().st_ino:
+                return handle
+        os.close(handle)  # the holder before us removed the file that we opened: take the new one
+
+
+class Staging:
+    """The files of one output, written under temporary names in its folder and put in place together.
+
+    Use as a context manager: what was not committed is removed.
+    """
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self.folder = folder
+        self.stem = stem
+        self._staged: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Self:
+        with writing(self.folder / self.stem):
+            for left in self.folder.glob(f".{_escaped(self.stem)}.*{TEMPORARY}"):
+                left.unlink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for temporary, _place in self._staged:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+    def temporary(self, place: Path) -> Path:
+        """The temporary name under which the file for ``place`` is to be written. Files are put in place in the order of these calls."""
+        temporary = place.parent / f".{self.stem}.{place.name}{TEMPORARY}"
+        with writing(place), suppress(FileNotFoundError):
+            temporary.unlink()
+        self._staged.append((temporary, place))
+        return temporary
+
+    @contextmanager
+    def open(self, place: Path) -> Iterator[BinaryIO]:
+        """A stream into the staged file for ``place``; flushed to the disk at the end."""
+        temporary = self.temporary(place)
+        with writing(place), temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def write(self, place: Path, data: bytes) -> None:
+        with self.open(place) as stream:
+            stream.write(data)
+
+    def commit(self) -> None:
+        """Put every staged file in place, in order, and make that durable."""
+        folders = {place.parent for _, place in self._staged}
+        while self._staged:
+            temporary, place = self._staged[0]
+            with writing(place):
+                temporary.replace(place)
+            del self._staged[0]
+        for folder in sorted(folders):
+            with writing(folder):
+                sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _escaped(stem: str) -> str:
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in stem)
+
+
+def check_place(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output place that would harm something: a link, a folder, a device, or one of the inputs.
+
+    Raises:
+        OutputError: it says which.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder '{shown(path.parent)}' does not exist", hint="create it first")
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"cannot look at '{shown(path)}': {error.strerror}") from None
+    if not stat.S_ISREG(info.st_mode):
+        raise OutputError(f"'{shown(path)}' is there and is no regular file", hint="remove it, or write elsewhere with -o")
+    for other in inputs:
+        with suppress(OSError):
+            there = other.stat()
+            if (there.st_dev, there.st_ino) == (info.st_dev, info.st_ino):
+                raise OutputError(f"'{shown(path)}' is one of the inputs ('{shown(other)}')", hint="write elsewhere with -o")
