@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from teapot.ui import clean
-from teapot.validate import Report
+from teapot.verbs.validate import Report
 from teapot.writer import writing
 
 

@@ -86,7 +86,13 @@ class Ui:
         table = Table(box=SIMPLE_HEAD, show_footer=total is not None, pad_edge=False)
         for number, column in enumerate(columns):
             footer = _text(total[number], "bold") if total else ""
-            table.add_column(_text(column.name), footer, justify="right" if column.right else "left", overflow="fold", no_wrap=column.right or column.whole)
+            table.add_column(
+                _text(column.name),
+                footer,
+                justify="right" if column.right else "left",
+                overflow="fold",
+                no_wrap=column.right or column.whole,
+            )
         for row in rows:
             table.add_row(*(_text(cell) for cell in row))
         self.out.print(table)

@@ -16,6 +16,7 @@ _KNOWN: tuple[tuple[str, bool, str, str | None], ...] = (
     ("could not find expected ':'", True, "a key without ':' stands here", "write KEY: VALUE, and close every quote"),
     ("unexpected end of stream", True, "a quote is opened here and never closed", "close the quote"),
     ("found unexpected document separator", True, "a quote is opened here and never closed", "close the quote"),
+    ("but found '<stream end>'", False, "the text ends where a value or a bracket is missing", "close what was opened with '[' or '{'"),
     ("expected ',' or ']'", True, "the list that begins here is not closed", "write ',' between its items and ']' at its end"),
     ("expected ',' or '}'", True, "the mapping that begins here is not closed", "write ',' between its keys and '}' at its end"),
     (

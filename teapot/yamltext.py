@@ -8,8 +8,8 @@ are refused: a config says what it says at the place where it says it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import yaml
@@ -109,21 +109,9 @@ def parse(text: str, file: str) -> Node:
     problems = Problems()
     _refuse_characters(text, file, problems)
     problems.raise_as(ConfigError)
-    composer = _Composer(file)
-    try:
-        root = composer.compose(_events(text))
-    except yaml.YAMLError as error:
-        # The events before the error stand, so what they showed is reported too.
-        composer.problems.found.append(syntax_problem(error, file))
-        root = None
-    except ValueError:
-        # The parser makes a character of "\\U00110000" without a check.
-        escape = _BEYOND_UNICODE.search(text)
-        place = Place(file) if escape is None else _place_after(text[: escape.start()], file)
-        composer.problems.add("an escape in double quotes names no character", place, "\\U0010ffff is the last one")
-        root = None
+    composer = _compose(text, file)
     composer.problems.raise_as(ConfigError)
-    return root if root is not None else Scalar(None, "", False, Place(file, 1, 1))
+    return composer.root if composer.root is not None else Scalar(None, "", False, Place(file, 1, 1))
 
 
 def _too_large(size: int, file: str) -> ConfigError:
@@ -166,19 +154,28 @@ _PYTHON_ONLY = re.compile(r"\t|[|>][-+0-9]*#|(?:^|[\s\[{,])\?\s")
 _C_LOADER: Any = getattr(yaml, "CSafeLoader", None)
 
 
-def _events(text: str) -> Iterator[Event]:
-    """The events of the C parser, which is eight times faster. Where it refuses the text the Python one speaks, so that messages are the same."""
+def _compose(text: str, file: str) -> _Composer:
+    """The C parser is eight times faster. Where it refuses the text the Python one speaks, so that messages are the same with and without it."""
     if _C_LOADER is not None and not _PYTHON_ONLY.search(text):
+        composer = _Composer(file)
         try:
-            return iter(list(yaml.parse(text, Loader=_C_LOADER)))
+            composer.compose(yaml.parse(text, Loader=_C_LOADER))
         except (yaml.YAMLError, ValueError):
             pass
-    return _python_events(text)
-
-
-def _python_events(text: str) -> Iterator[Event]:
-    events: Iterator[Event] = yaml.parse(text, Loader=yaml.SafeLoader)
-    return events
+        else:
+            return composer
+    composer = _Composer(file)
+    try:
+        composer.compose(yaml.parse(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        # The events before the error stand, so what they showed is reported too.
+        composer.problems.found.append(syntax_problem(error, file))
+    except ValueError:
+        # The parser makes a character of "\\U00110000" without a check.
+        escape = _BEYOND_UNICODE.search(text)
+        place = Place(file) if escape is None else _place_after(text[: escape.start()], file)
+        composer.problems.add("an escape in double quotes names no character", place, "\\U0010ffff is the last one")
+    return composer
 
 
 # ---------------------------------------------------------------- nodes
@@ -203,7 +200,7 @@ class _Composer:
         self.root: Node | None = None
         self.documents = 0
 
-    def compose(self, events: Iterable[Event]) -> Node | None:
+    def compose(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, DocumentStartEvent):
                 self.documents += 1
@@ -223,7 +220,6 @@ class _Composer:
                 self._add(
                     Mapping(tuple(frame.entries.values()), frame.place) if frame.is_mapping else Sequence(tuple(frame.items), frame.place)
                 )
-        return self.root
 
     def _place(self, event: Event) -> Place:
         mark: Any = event.start_mark
@@ -266,10 +262,14 @@ class _Composer:
         return Scalar(resolve(text), text, False, place)
 
     def _add(self, node: Node) -> None:
-        if not self.stack:
+        frame = self.stack[-1] if self.stack else None
+        if isinstance(node, Scalar) and not node.text and not node.quoted:
+            # The two parsers disagree on where nothing stands.
+            around = Place(self.file, 1, 1) if frame is None else frame.key.place if frame.key else frame.place
+            node = replace(node, place=around)
+        if frame is None:
             self.root = node
             return
-        frame = self.stack[-1]
         if not frame.is_mapping:
             frame.items.append(node)
         elif frame.key is None:

@@ -417,7 +417,7 @@ def test_a_cycle_is_refused_with_its_chain() -> None:
         ("[3]", "configs/mine.config:1:11: 'extends' must be text, not the number '3'"),
         ("[]", "configs/mine.config:1:10: 'extends' must be a path or a list of paths"),
         ("{}", "configs/mine.config:1:10: 'extends' must be a path or a list of paths"),
-        ("bad.config", "configs/bad.config:1:1: the list that begins here is not closed"),
+        ("bad.config", "configs/bad.config:1:2: the text ends where a value or a bracket is missing"),
         ("list.config", "configs/list.config:1:1: a config must be a mapping, not a list"),
     ],
 )

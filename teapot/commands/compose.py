@@ -9,9 +9,9 @@ import click
 from teapot.commands import plan as plan_command
 from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
-from teapot.compose import Composed, Watch, compose
 from teapot.project import shown
 from teapot.ui import Ui
+from teapot.verbs.compose import Composed, Watch, compose
 
 
 @click.command("compose")

@@ -8,8 +8,8 @@ import click
 
 from teapot.commands.options import PATH, with_ui
 from teapot.project import shown
-from teapot.starting import init
 from teapot.ui import Ui
+from teapot.verbs.init import init
 
 
 @click.command("init")

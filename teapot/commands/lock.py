@@ -12,9 +12,9 @@ from teapot.commands.options import PATH, options_of, with_project, with_sources
 from teapot.commands.tables import number
 from teapot.engine.planning import Options, Upgrade
 from teapot.errors import ConfigError, Exit, Place, Problem, TeapotError
-from teapot.locking import Locked, RowCount, check, lock
 from teapot.project import find_project, shown
 from teapot.ui import Column, Ui, problem_value
+from teapot.verbs.lock import Locked, RowCount, check, lock
 
 
 @click.command("lock")

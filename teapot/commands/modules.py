@@ -9,9 +9,9 @@ import click
 
 from teapot.commands.options import with_project, with_ui
 from teapot.commands.tables import number
-from teapot.inspecting import list_modules
 from teapot.project import find_project
 from teapot.ui import Column, Ui
+from teapot.verbs.inspect import list_modules
 
 
 @click.command("modules")
@@ -28,15 +28,21 @@ def command(project: Path | None, ui: Ui) -> int:
     if ui.mode == "json":
         ui.document({"ok": True, "modules": [asdict(one) for one in found]})
         return 0
-    columns = [Column("module", whole=True), Column("version"), Column("kind"), Column("rows", True), Column("licenses"), Column("description")]
+    columns = [
+        Column("module", whole=True),
+        Column("version"),
+        Column("kind"),
+        Column("rows", True),
+        Column("licenses"),
+        Column("description"),
+    ]
     rows = [
         [
             one.name,
             one.version or "-",
             one.kind,
             number(one.rows) if one.rows is not None else "-",
-            ", ".join(one.licenses),
-            one.description,
+            ", ".join(one.licenses) or "-",
         ]
         for one in found
     ]

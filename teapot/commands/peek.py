@@ -8,9 +8,9 @@ import click
 
 from teapot.commands.options import options_of, with_project, with_sources, with_ui
 from teapot.commands.tables import dropped_text, number
-from teapot.inspecting import Peek, peek
 from teapot.project import find_project
 from teapot.ui import Ui, problem_value
+from teapot.verbs.inspect import Peek, peek
 
 
 @click.command("peek")

@@ -8,9 +8,9 @@ import click
 
 from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
-from teapot.compose import Watch, plan
 from teapot.engine.planning import Options
 from teapot.ui import Ui
+from teapot.verbs.compose import Watch, plan
 
 
 @click.command("plan")

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from teapot.commands.options import PATH, options_of, with_project, with_ui
-from teapot.inspecting import list_sources
 from teapot.project import find_project
 from teapot.ui import Column, Ui
+from teapot.verbs.inspect import list_sources
 
 
 @click.command("sources")
@@ -31,6 +31,14 @@ def command(config: Path | None, sources: tuple[str, ...], project: Path | None,
     if ui.mode == "json":
         ui.document({"ok": True, "sources": [asdict(one) for one in found]})
         return 0
-    columns = [Column("source", whole=True), Column("module", whole=True), Column("use"), Column("where"), Column("said by"), Column("pin"), Column("state")]
+    columns = [
+        Column("source", whole=True),
+        Column("module", whole=True),
+        Column("use"),
+        Column("where"),
+        Column("said by"),
+        Column("pin"),
+        Column("state"),
+    ]
     ui.table(columns, [[one.id, one.module, one.use, one.where, one.via, one.pin, one.state] for one in found])
     return 0

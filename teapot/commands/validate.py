@@ -54,10 +54,10 @@ def compose_command(
       teapot validate compose train-quickstart.jsonl
       teapot validate compose train-quickstart.jsonl --rebuild
     """
-    from teapot.compose import Watch
     from teapot.junit import write_junit
-    from teapot.rebuild import rebuild
-    from teapot.validate import validate
+    from teapot.verbs.compose import Watch
+    from teapot.verbs.rebuild import rebuild
+    from teapot.verbs.validate import validate
 
     if rebuilding and no_lock:
         raise ConfigError("--rebuild composes from the lock, so it goes without --no-lock", Place("teapot validate compose"))
@@ -128,8 +128,8 @@ def module_command(
       teapot validate module --all
       teapot validate module modules/examples/unit-conversions
     """
-    from teapot.inspecting import check_modules
     from teapot.registry import Registry
+    from teapot.verbs.inspect import check_modules
 
     if every == bool(paths):
         raise ConfigError(
@@ -164,7 +164,7 @@ def config_command(config: Path, sources: tuple[str, ...], overrides: tuple[str,
     Example:
       teapot validate config configs/quickstart.config
     """
-    from teapot.inspecting import check_config
+    from teapot.verbs.inspect import check_config
 
     found = check_config(config, options_of(project=project, sources=sources, overrides=overrides))
     if ui.mode == "json":

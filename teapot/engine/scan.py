@@ -310,7 +310,9 @@ class _SourceReader:
         raise RowError("bad-category", f"'{self.category}' is not text; name another field with 'category:', or say 'category: none'")
 
     def _meta(self, value: dict[str, Json]) -> bytes:
-        kept = {name: found for name, get in self.keep.items() if (found := get(value)) is not None and found is not MISSING}
+        kept: dict[str, Json] = {
+            name: found for name, get in self.keep.items() if (found := get(value)) is not None and found is not MISSING
+        }
         if not kept:
             return b""
         try:

@@ -13,18 +13,18 @@ from teapot.mapping.tools import name_of, tools_text
 from teapot.model import Format, Json
 
 FORMAT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "messages": ("messages", "conversations", "system", "tools"),
-    "sharegpt": ("conversations", "system", "tools"),
+    "messages": ("messages", "conversations", "role", "content", "system", "tools"),
+    "sharegpt": ("conversations", "from", "value", "system", "tools"),
     "alpaca": ("instruction", "input", "output", "response", "system", "history", "tools"),
     "question-answer": ("question", "answer", "system", "tools"),
     "prompt-completion": ("prompt", "completion"),
     "preference": ("prompt", "conversations", "messages", "chosen", "rejected", "chosen_messages", "rejected_messages", "tools"),
-    "labelled": ("messages", "conversations", "label", "tools"),
+    "labelled": ("messages", "conversations", "role", "content", "from", "value", "label", "tools"),
     "prompt-only": ("prompt", "conversations", "messages", "reference", "tools"),
     "text": ("text",),
     "mapping": ("label", "tools"),
 }
-"""The formats, and what ``columns`` can rename in each."""
+"""The formats, and what ``columns`` can rename in each. ``role``, ``content``, ``from`` and ``value`` are keys of a message."""
 
 
 class Columns:

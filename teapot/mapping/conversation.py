@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from teapot.errors import ConfigError, Place
+from teapot.errors import ConfigError
 from teapot.mapping.message import THINK_OPEN, build_message
 from teapot.mapping.row import Message, RowError
 from teapot.mapping.tools import calls_from_text, name_of
-from teapot.model import Json
+from teapot.model import Format, Json
 
 Style = Literal["messages", "sharegpt", "any"]
 
@@ -29,12 +30,16 @@ SPEAKERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Reads conversations. ``style`` says which form is declared; under ``any`` each turn decides for itself."""
+    """Reads conversations. ``style`` says which form is declared; under ``any`` each turn decides for itself.
+
+    ``renamed`` says under which keys a message has ``role`` and ``content``, ``from`` and ``value``.
+    """
 
     style: Style
     roles: dict[str, str]
     speakers: dict[str, str]
     include_reasoning: bool
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, value: Json, name: str) -> list[Message]:
         """The messages of ``value``, which the record has under ``name``. Raises :class:`RowError`."""
@@ -57,25 +62,27 @@ class Conversation:
         return messages
 
     def message_keys(self) -> tuple[str, str, dict[str, str]]:
-        return "role", "content", self.roles
+        return self.renamed.get("role", "role"), self.renamed.get("content", "content"), self.roles
 
     def sharegpt_keys(self) -> tuple[str, str, dict[str, str]]:
-        return "from", "value", self.speakers
+        return self.renamed.get("from", "from"), self.renamed.get("value", "value"), self.speakers
 
     def turn(self, turn: Json, where: str) -> Message:
         """One message; ``where`` begins what is said about it."""
         if not isinstance(turn, dict):
             raise RowError("message-shape", f"{where} must be an object, not {name_of(turn)}")
-        spoken = turn.get("role") is None and (turn.get("from") is not None or turn.get("value") is not None)
-        if spoken and self.style == "messages":
-            raise RowError("wrong-format", f'{where} has "from" and "value": such data has the format "sharegpt"')
-        if not spoken and self.style == "sharegpt" and turn.get("role") is not None:
-            raise RowError("wrong-format", f'{where} has "role" and "content": such data has the format "messages"')
-        spoken = spoken or self.style == "sharegpt"
-        role_key, content_key, table = self.sharegpt_keys() if spoken else self.message_keys()
+        (role_key, content_key, table), (from_key, value_key, speakers) = self.message_keys(), self.sharegpt_keys()
+        written, spoken = turn.get(role_key) is not None, turn.get(from_key) is not None
+        if self.style == "messages" and not written and (spoken or turn.get(value_key) is not None):
+            raise RowError("wrong-format", f'{where} has "{from_key}" and "{value_key}": such data has the format "sharegpt"')
+        if self.style == "sharegpt" and not spoken and written:
+            raise RowError("wrong-format", f'{where} has "{role_key}" and "{content_key}": such data has the format "messages"')
+        if self.style == "sharegpt" or (spoken and not written):
+            role_key, content_key, table = from_key, value_key, speakers
         role = turn.get(role_key)
         if role is None:
             raise RowError("missing-role", f'{where} has no "{role_key}"')
+        turn = {key: item for key, item in turn.items() if key != role_key}  # which may have the name of another key
         known = table.get(role) if isinstance(role, str) else None
         if known is None:
             raise RowError("unknown-role", f'{where} has the role {name_of(role)}, which is not known; say under "roles:" what it means')
@@ -91,7 +98,7 @@ class Conversation:
         return build_message("assistant", {**rest, "tool_calls": calls}, content_key, self.include_reasoning, where)
 
 
-def build_conversation(style: Style, roles: tuple[tuple[str, str], ...], include_reasoning: bool, place: Place | None) -> Conversation:
+def build_conversation(style: Style, roles: tuple[tuple[str, str], ...], include_reasoning: bool, form: Format) -> Conversation:
     """A reader with ``roles`` (a role as the data has it, the role that it means) put before the known names."""
     by_role, by_speaker = dict(MESSAGE_ROLES), dict(SPEAKERS)
     for name, meaning in roles:
@@ -99,10 +106,15 @@ def build_conversation(style: Style, roles: tuple[tuple[str, str], ...], include
         if known is None:
             near = difflib.get_close_matches(meaning, SPEAKERS, 1)
             raise ConfigError(
-                f'"{meaning}" is no role', place, f'did you mean "{near[0]}"?' if near else 'use "system", "user", "assistant" or "tool"'
+                f'"{meaning}" is no role',
+                form.place,
+                f'did you mean "{near[0]}"?' if near else 'use "system", "user", "assistant" or "tool"',
             )
         by_role[name] = by_speaker[name] = known
-    return Conversation(style, by_role, by_speaker, include_reasoning)
+    renamed = dict(form.columns)
+    if style == "any" and not {"role", "content", "from", "value"}.isdisjoint(renamed):
+        style = "sharegpt" if "from" in renamed or "value" in renamed else "messages"
+    return Conversation(style, by_role, by_speaker, include_reasoning, renamed)
 
 
 def with_system(messages: list[Message], text: str, replace: bool) -> list[Message]:

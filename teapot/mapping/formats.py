@@ -29,7 +29,7 @@ class Context:
     system: System
 
     def conversation(self, style: Style) -> Conversation:
-        return build_conversation(style, self.roles, self.include_reasoning, self.form.place)
+        return build_conversation(style, self.roles, self.include_reasoning, self.form)
 
     def answer(self, text: str) -> str:
         return text if self.include_reasoning else without_think(text, "the answer")

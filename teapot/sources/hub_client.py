@@ -93,7 +93,7 @@ def progress_arguments(download: Callable[..., object], to: Report | None, file:
     """What to pass to ``hf_hub_download`` for its progress to go to ``to``. Its first versions can only be told to draw nothing."""
     if "tqdm_class" in inspect.signature(download).parameters:
         return {"tqdm_class": progress_class(to, file)}
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     with quiet():
         disable_progress_bars()

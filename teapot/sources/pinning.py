@@ -68,7 +68,7 @@ class Pinner:
         if isinstance(origin, HubOrigin):
             return self._pin_hub(located, origin, old)
         if isinstance(origin, UrlOrigin):
-            files = (self._pin_url(located, origin),)
+            files: tuple[OpenFile, ...] = (self._pin_url(located, origin),)
         else:
             files = self._pin_local(located, origin)
         locked = LockedSource(original, Pin(tuple(file.pinned for file in files)))

@@ -286,3 +286,20 @@ def test_where_the_conversation_stands():
         renamed({"messages": user})
     assert renamed.columns == {"data", "data.turns", "tools"}
     assert mapper.columns == {"messages", "conversations", "tools"}
+
+
+@pytest.mark.parametrize(
+    ("form", "columns", "message"),
+    [
+        ("messages", (("role", "name"), ("content", "text")), {"name": "user", "text": "a"}),
+        ("sharegpt", (("from", "role"), ("value", "content")), {"role": "human", "content": "a"}),
+        ("labelled", (("from", "role"), ("value", "content")), {"role": "human", "content": "a"}),
+        ("labelled", (("role", "who"), ("content", "what")), {"who": "user", "what": "a", "weight": None}),
+    ],
+)
+def test_the_keys_of_a_message_have_other_names(form, columns, message):
+    mapper = build_mapper(Format(form, columns=columns), ())
+    for variant in (message, {**message, "weight": None}):
+        [row] = mapper({"messages": [variant], "conversations": [variant], "label": True})
+        assert row.body["messages"] == [{"role": "user", "content": "a"}]
+    assert not {"name", "text", "role", "content", "who"} & mapper.columns

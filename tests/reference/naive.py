@@ -294,7 +294,8 @@ def duplicate_ids(parts: list[Part]) -> set[tuple[str, str]]:
     errors: set[tuple[str, str]] = set()
     for part in parts:
         ids = [row_id(row) for row in part.candidates]
-        if len(ids) != len(set(ids)):
+        of_copies = {f"{row_id(part.candidates[number])}#{copy}" for number, times in part.copies.items() for copy in range(1, times)}
+        if len(ids) != len(set(ids)) or of_copies & set(ids):
             errors.add(("duplicate-id", part.name))
     return errors
 
@@ -321,13 +322,19 @@ def compose(mix: Mix) -> Result:
         number = counts({module["name"]: module["weight"] for module in mix["modules"]}, {name: len(p) for name, p in pools.items()})
     except Refused as refused:
         raise Refused(errors | refused.errors) from None
-    if errors:
-        raise Refused(errors)
-    keys = columns([row for part in parts for row in part.candidates])
-    sortable: list[tuple[int, bytes, bytes, int, int, Line]] = []
     for part in parts:
         part.rows = number[part.name]
         part.copies = copies(seed, part.name, pools[part.name], part.rows)
+    errors = duplicate_ids(parts)
+    if errors:
+        raise Refused(errors)
+    return Result(parts, ordered(seed, parts))
+
+
+def ordered(seed: int, parts: list[Part]) -> list[Line]:
+    keys = columns([row for part in parts for row in part.candidates])
+    sortable: list[tuple[int, bytes, bytes, int, int, Line]] = []
+    for part in parts:
         for row_number, times in part.copies.items():
             row = part.candidates[row_number]
             for copy in range(times):
@@ -335,4 +342,4 @@ def compose(mix: Mix) -> Result:
                 text = line(part.name, row, copy, keys)
                 made = Line(part.name, row.number, copy, order, json.loads(text)["id"], text)
                 sortable.append((order, row.digest, part.name.encode(), row.occurrence, copy, made))
-    return Result(parts, [each[-1] for each in sorted(sortable, key=lambda each: each[:-1])])
+    return [each[-1] for each in sorted(sortable, key=lambda each: each[:-1])]

@@ -1,4 +1,7 @@
-"""Mixes for ``naive`` as real project folders, so that the product can compose them."""
+"""Mixes for ``naive`` as real project folders, so that the product can compose them.
+
+Beyond what ``naive`` reads, a mix may hold ``allowed``, the licences of the config, and ``weights_apart``: weights then stand under ``training``.
+"""
 
 from __future__ import annotations
 
@@ -6,104 +9,116 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
+from teapot.verbs.compose import compose
 
-from teapot.compose import Composed, compose
 from teapot.engine.planning import Options
-from tests.reference.naive import Mix
+from teapot.errors import TeapotError
+from tests.reference.naive import KINDS, Mix
 
-FORMATS = {
-    ("messages",): "messages",
-    ("completion", "prompt"): "prompt-completion",
-    ("chosen", "prompt", "rejected"): "preference",
-    ("label", "messages"): "labelled",
-    ("prompt", "reference"): "prompt-only",
-    ("text",): "text",
-}
+FORMATS = dict(zip(map(tuple, KINDS), ["messages", "prompt-completion", "preference", "labelled", "prompt-only", "text"], strict=True))
+
+
+class Number(str):
+    """A number with the digits that it is to be written with."""
+
+
+def flow(value: Any) -> str:
+    """A value as one line of YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
 
 
 def record_of(row: dict[str, Any]) -> dict[str, Any]:
     """A record that the module written by :func:`write_project` turns into this row."""
-    record = {**row["body"], **row.get("meta", {}), "license": row["license"]}
+    record = {name: row[name] for name in ("id", "category") if name in row}
+    record |= {**row["body"], **row.get("meta", {}), "license": row["license"]}
     if row.get("tools"):
         record["tools"] = json.loads(row["tools"])
-    for name in ("id", "category"):
-        if name in row:
-            record[name] = row[name]
     return record
 
 
 def _declaration(module: dict[str, Any]) -> dict[str, Any]:
     rows = [row for source in module["sources"] for row in source["rows"]]
-    sources = []
+    keys = set(rows[0]["body"]) if rows else {"messages"}
+    data: dict[str, Any] = {"sources": [], "format": next(name for kind, name in FORMATS.items() if set(kind) == keys)}
     for source in module["sources"]:
-        entry: dict[str, Any] = {"id": source["id"], "path": f"data/{source['id']}.jsonl"}
-        if "cap" in source:
-            entry["cap"] = source["cap"]
-        sources.append(entry)
-    data: dict[str, Any] = {
-        "sources": sources,
-        "format": FORMATS[tuple(sorted(rows[0]["body"])) if rows else ("messages",)],
-        "keep": sorted({name for row in rows for name in row.get("meta", {})}),
-    }
+        entry = {"id": source["id"], "path": f"data/{source['id']}.jsonl"}
+        entry["keep"] = sorted({name for row in source["rows"] for name in row.get("meta", {})})
+        data["sources"].append(entry | ({"cap": source["cap"]} if "cap" in source else {}))
     if "cap" in module:
         data["cap"] = module["cap"]
     licenses = {row["license"] for row in rows}
-    license: Any = licenses.pop() if len(licenses) == 1 else {"field": "license"}
-    return {"name": module["name"], "license": license, "data": data}
+    return {"name": module["name"], "license": licenses.pop() if len(licenses) == 1 else {"field": "license"}, "data": data}
 
 
 def _weight(weight: Any) -> Any:
-    """A weight as YAML takes it: a decimal stands there as a number, with the digits as written."""
     if isinstance(weight, str):
-        return _Number(weight)
-    return {name: _Number(value) if name == "share" else value for name, value in weight.items()}
+        return Number(weight)
+    return {name: Number(value) if name == "share" else value for name, value in weight.items()}
 
 
-class _Number(str):
-    """A decimal that is written without quotes."""
-
-
-def _plain(dumper: yaml.SafeDumper, value: _Number) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:float" if "." in value else "tag:yaml.org,2002:int", str(value))
-
-
-class _Dumper(yaml.SafeDumper):
-    pass
-
-
-_Dumper.add_representer(_Number, _plain)
-
-
-def _use(module: dict[str, Any]) -> dict[str, Any]:
-    use: dict[str, Any] = {"weight": _weight(module["weight"])}
-    weighted = {source["id"]: {"weight": _Number(source["weight"])} for source in module["sources"] if "weight" in source}
-    if weighted:
-        use["sources"] = weighted
-    return use
-
-
-def write_yaml(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True), encoding="utf-8")
+def config_text(mix: Mix) -> str:
+    uses: dict[str, Any] = {}
+    weights: dict[str, Any] = {}
+    for module in mix["modules"]:
+        weighted = {source["id"]: {"weight": Number(source["weight"])} for source in module["sources"] if "weight" in source}
+        use = uses[module["name"]] = {"sources": weighted} if weighted else {}
+        (weights if mix.get("weights_apart") else use)[module["name"] if mix.get("weights_apart") else "weight"] = _weight(module["weight"])
+    training = {"seed": mix["seed"], **({"weights": weights} if weights else {})}
+    lines = ["modules:", *(f"  {name}: {flow(use) if use else 'true'}" for name, use in uses.items()), f"training: {flow(training)}"]
+    if "allowed" in mix:
+        lines.append(f"license: {flow({'allowed': mix['allowed']})}")
+    return "\n".join(lines) + "\n"
 
 
 def write_project(folder: Path, mix: Mix) -> Path:
     """Write the modules, their data and a config; the answer is the config's path."""
     for module in mix["modules"]:
         home = folder / "modules" / module["name"]
-        write_yaml(home / "module.yaml", _declaration(module))
-        (home / "data").mkdir()
+        (home / "data").mkdir(parents=True)
+        declaration = _declaration(module)
+        (home / "module.yaml").write_text("".join(f"{key}: {flow(value)}\n" for key, value in declaration.items()), encoding="utf-8")
         for source in module["sources"]:
             lines = [json.dumps(record_of(row), ensure_ascii=False) + "\n" for row in source["rows"]]
-            (home / "data" / f"{source['id']}.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+            (home / "data" / f"{source['id']}.jsonl").write_bytes("".join(lines).encode())
     config = folder / "configs" / "mix.config"
-    write_yaml(config, {"modules": {module["name"]: _use(module) for module in mix["modules"]}, "training": {"seed": mix["seed"]}})
+    config.parent.mkdir(parents=True)
+    config.write_text(config_text(mix), encoding="utf-8")
     return config
 
 
-def compose_mix(folder: Path, mix: Mix) -> tuple[Composed, bytes]:
-    """Write the mix as a project in an empty folder and let the product compose it."""
-    config = write_project(folder, mix)
-    done = compose(config, Options(environ={}), folder / "out.jsonl")
-    return done, (folder / "out.jsonl").read_bytes()
+def compose_mix(folder: Path, mix: Mix) -> bytes:
+    """Write the mix as a project in an empty folder, let the product compose it, and read the output.
+
+    Raises:
+        TeapotError: what the product says; there is no output then.
+    """
+    config, output = write_project(folder, mix), folder / "out.jsonl"
+    try:
+        compose(config, Options(environ={}), output)
+    except TeapotError:
+        assert not output.exists()
+        raise
+    return output.read_bytes()
+
+
+SAYS = {
+    "has no rows left to write": "no-rows",
+    "keeps none of its": "no-rows",
+    "but its weight asks for": "too-few-rows",
+    "but its share": "too-few-rows",
+    "shares add up to": "shares-too-large",
+    "shares need rows": "nothing-to-share",
+    "was used before in this module": "duplicate-id",
+    "holds no records": "empty-source",
+    "would be a copy's and is a record's own": "duplicate-id",
+}
+"""What the product says, and the name that ``naive`` has for it."""
+
+
+def reasons(error: TeapotError) -> set[str]:
+    """The names that ``naive`` has for what went wrong; a problem that it does not know stands as it is."""
+    return {next((name for words, name in SAYS.items() if words in problem.message), problem.message) for problem in error.problems}

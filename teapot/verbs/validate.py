@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from teapot import spdx
-from teapot.compose import Files
 from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.hashing import BLOCK, BlockHasher, Keys
 from teapot.jsontext import JsonError, canonical, decode
@@ -29,6 +28,7 @@ from teapot.progress import EVERY, Progress, Tick, quiet
 from teapot.project import read_bytes, shown
 from teapot.rowcheck import check_row
 from teapot.rowform import shape_error
+from teapot.verbs.compose import Files
 
 MAX_PROBLEMS = 50
 """How many problems of rows are listed; the rest are counted."""
@@ -392,9 +392,9 @@ class _LedgerWalk:
         self.broken: str | None = None
 
     def _next(self) -> Entry | None:
-        if self.pending is not None:
-            entry, self.pending = self.pending, None
-            return entry
+        waiting, self.pending = self.pending, None
+        if waiting is not None:
+            return waiting
         entry = next(self.entries, None)
         if entry is not None:
             self.count += 1

@@ -17,7 +17,7 @@ from teapot.errors import ConfigError, DataError, Problems, TeapotError
 from teapot.filters import compile_filters
 from teapot.lock import Lock
 from teapot.mapping import build_mapper
-from teapot.model import BadRows, Config, HubOrigin, LicenseSpec, Module, ModuleUse, PathOrigin
+from teapot.model import BadRows, Config, HubOrigin, LicenseSpec, Module, ModuleUse, PathOrigin, UrlOrigin
 from teapot.progress import Report
 from teapot.project import Project, find_project, shown
 from teapot.registry import Located, Locations, Registry, load_module_file
@@ -76,7 +76,7 @@ def expected_records(module: Module) -> int | None:
 def _licenses(spec: LicenseSpec) -> list[str]:
     if spec.expression is not None:
         return [spec.expression]
-    return [text for text in (spec.default, *(value for _, value in spec.map)) if text]
+    return [*(text for text in (spec.default, *(value for _, value in spec.map)) if text), f"(field {spec.field})"]
 
 
 def _kind(module: Module) -> str:
@@ -129,8 +129,12 @@ def _source_info(located: Located, lock: Lock | None, pinner: Pinner) -> SourceI
     elif isinstance(origin, PathOrigin):
         where, state = origin.path, _local_state(located, origin)
     else:
-        where, state = origin.url.partition("?")[0], "cached" if (pinner.cache / "urls" / origin.sha256).exists() else "not cached"
+        where, state = origin.url.partition("?")[0], _url_state(pinner, origin)
     return SourceInfo(located.id, located.module, located.source.use, where, located.via, pin, state)
+
+
+def _url_state(pinner: Pinner, origin: UrlOrigin) -> str:
+    return "cached" if any((pinner.cache / "urls").glob(f"{origin.sha256}*")) else "not cached"
 
 
 def _local_state(located: Located, origin: PathOrigin) -> str:

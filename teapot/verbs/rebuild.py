@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from teapot.compose import Files, Watch, compose
 from teapot.engine.planning import Options
 from teapot.errors import CheckFailed, Place
 from teapot.manifest import Manifest
 from teapot.project import shown
-from teapot.validate import Report, find_lock, is_same_file
+from teapot.verbs.compose import Files, Watch, compose
+from teapot.verbs.validate import Report, find_lock, is_same_file
 
 
 def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None = None, watch: Watch | None = None) -> None:
