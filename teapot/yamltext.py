@@ -26,6 +26,7 @@ from yaml.events import (
 
 from teapot.errors import ConfigError, Place, Problems
 from teapot.yamlerrors import syntax_problem
+from teapot.yamlscalars import Value, is_number, resolve
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
@@ -33,8 +34,6 @@ MAX_NUMBER_CHARS = 400
 MAX_EXCERPT = 60
 MAX_REPORTED = 20
 """Of one kind of bad character: a binary file would otherwise be reported byte by byte."""
-
-Value: TypeAlias = "None | bool | int | float | str"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +255,7 @@ class _Composer:
             self.problems.add(f"the text holds the character U+{ord(bad[0]):04X}", place, "remove the escape that stands for it")
         if event.style:
             return Scalar(text, text, True, place)
-        if len(text) > MAX_NUMBER_CHARS and _is_number(text):
+        if len(text) > MAX_NUMBER_CHARS and is_number(text):
             self.problems.add(f"a number of {len(text)} characters is too long, and the limit is {MAX_NUMBER_CHARS}", place)
             return Scalar(0, text, False, place)
         return Scalar(resolve(text), text, False, place)
@@ -294,40 +293,3 @@ class _Composer:
                 first = frame.entries[key].place
                 self.problems.add(f"the key '{excerpt(key)}' stands twice, first in line {first.line}", node.place, "keep one of the two")
         return Entry(key, node.place, node)
-
-
-# ---------------------------------------------------------------- scalars, YAML 1.2.2 section 10.3.2
-
-_NULLS = {"", "~", "null", "Null", "NULL"}
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_DECIMAL = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)")
-_NAN = re.compile(r"\.nan|\.NaN|\.NAN")
-
-
-def _is_number(text: str) -> bool:
-    return any(pattern.fullmatch(text) for pattern in (_DECIMAL, _OCTAL, _HEXADECIMAL, _FLOAT))
-
-
-def resolve(text: str) -> Value:
-    """What an unquoted scalar means in the YAML 1.2 core schema."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    if _DECIMAL.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text, 0)
-    if _HEXADECIMAL.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _INFINITY.fullmatch(text):
-        return float(text.replace(".", "").lower())
-    if _NAN.fullmatch(text):
-        return float("nan")
-    return text

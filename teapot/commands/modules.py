@@ -34,7 +34,6 @@ def command(project: Path | None, ui: Ui) -> int:
         Column("kind"),
         Column("rows", True),
         Column("licenses"),
-        Column("description"),
     ]
     rows = [
         [

@@ -229,14 +229,13 @@ def _check_output(report: Report, files: Files, manifest: Manifest, progress: Pr
     lines = _Lines(files.output)
     ledger = _LedgerWalk(read_ledger(files.ledger, shown(files.ledger)), manifest)
     rows = _RowCheck(report, manifest)
-    first_bad = None
     number = 0
     for number, line in enumerate(lines, 1):
         entry = ledger.next_line()
         if entry is not None and entry.line_sha256 != hashlib.sha256(line).hexdigest():
-            first_bad = first_bad or number
             origin = f"{entry.module}, {entry.source}, {entry.file}, record {entry.record}"
-            report.fail(f"the line is not the one that was written (it came from {origin})", Place(report.file, number), "compose again")
+            report.fail(f"the line is not the one that was written (it came from {origin})", Place(report.file, number))
+            entry = None
         rows.check(number, line, entry)
         if number % EVERY == 0:
             progress(Tick("check", number, lines.hasher.size, lines.hasher.size / max(size, 1)))
@@ -343,7 +342,7 @@ class _RowCheck:
         self.last = place
 
     def _fail(self, number: int, message: str) -> None:
-        self.report.fail(message, Place(self.report.file, number), "compose again")
+        self.report.fail(message, Place(self.report.file, number))
 
     def finish(self) -> None:
         for name, module in self.manifest.modules.items():

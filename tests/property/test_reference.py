@@ -28,7 +28,7 @@ def check(mix: Mix) -> None:
         errors, expected = {"empty-source"}, b""  # an empty file is refused by its reader, before there is a mix
     else:
         errors, expected = by_naive(mix)
-    event(f"refused: {sorted(errors)[0]}" if errors else "composed")
+    event(f"refused: {min(errors)}" if errors else "composed")
     with tempfile.TemporaryDirectory() as folder:
         try:
             data = compose_mix(Path(folder), mix)
