@@ -63,25 +63,24 @@ def _location(check: Check, entry: Entry, base: Path | None) -> Origin | None:
     fields = check.fields(node, f"'{entry.key}'", LOCATION_KEYS)
     assert fields is not None
     repo, path = fields.get("repo"), fields.get("path")
-    if (repo is None) == (path is None):
-        check.add(f"'{entry.key}' needs one of 'repo' and 'path'", node.place, _HINT)
-        return None
-    return _mapped(check, fields, repo, path, base)
-
-
-def _mapped(check: Check, fields: Fields, repo: Node | None, path: Node | None, base: Path | None) -> Origin | None:
     before = len(check.problems.found)
     origin: Origin | None = None
-    if repo is not None:
+    if repo is not None and path is None:
         origin = parse_hub(check, fields, repo, need_part=False)
-    elif path is not None:
-        for key in ("split", "files", "revision"):
-            extra = fields.entry(key)
-            if extra is not None:
-                check.add(f"'{key}' does not go with 'path'", extra.place, "remove it")
-        text = check.text(path, "'path'", 4000)
-        origin = None if text is None else _path(check, path, text, base)
+    elif path is not None and repo is None:
+        origin = _mapped_path(check, fields, path, base)
+    else:
+        check.add(f"'{entry.key}' needs one of 'repo' and 'path'", node.place, _HINT)
     return origin if len(check.problems.found) == before else None
+
+
+def _mapped_path(check: Check, fields: Fields, path: Node, base: Path | None) -> Origin | None:
+    for key in ("split", "files", "revision"):
+        extra = fields.entry(key)
+        if extra is not None:
+            check.add(f"'{key}' does not go with 'path'", extra.place, "remove it")
+    text = check.text(path, "'path'", 4000)
+    return None if text is None else _path(check, path, text, base)
 
 
 def _path(check: Check, node: Node, text: str, base: Path | None) -> PathOrigin | None:
@@ -94,9 +93,7 @@ def _path(check: Check, node: Node, text: str, base: Path | None) -> PathOrigin 
 def _hub(check: Check, node: Scalar, text: str) -> HubOrigin | None:
     """``hf:ORG/NAME``, ``hf:ORG/NAME@REVISION``, ``hf:ORG/NAME:SPLIT`` or all of it."""
     match = _HUB.fullmatch(text)
-    if match is None:
-        check.add(f"'{excerpt(text)}' is not a place on the Hub", node.place, "write hf:ORG/NAME@REVISION:SPLIT, the last two as needed")
-        return None
+    assert match is not None  # every line does; its parts are checked one by one
     before = len(check.problems.found)
     is_repo(check, match["repo"], node.place)
     words: list[str | None] = []

@@ -175,6 +175,9 @@ class _Meter:
         if self.rows % EVERY == 0:
             self.show()
 
+    def move(self, at: int) -> None:
+        self.at = at
+
     def show(self) -> None:
         done = self.done + self.at
         self.progress(Tick("read", self.rows, done, done / self.total if self.total else 1.0))
@@ -216,7 +219,7 @@ class _SourceReader:
         self.candidates.file_names.append(file.pinned.path)
         self.file = len(self.candidates.file_names) - 1
         source = self.planned.source
-        for item in read_records(file.path, file.name, file_type=source.file_type, record=source.record, limits=limits):
+        for item in read_records(file.path, file.name, file_type=source.file_type, record=source.record, limits=limits, at=meter.move):
             if limit is not None and self.candidates.records_read[self.number] >= limit:
                 return
             self.candidates.records_read[self.number] += 1

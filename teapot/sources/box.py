@@ -59,9 +59,7 @@ class Outcome:
     output: bytes
 
 
-def run_boxed(
-    argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limits: Limits, isolate: bool, timeout: float
-) -> Outcome:
+def run_boxed(argv: Sequence[str], *, folder: Path, environ: Mapping[str, str], limits: Limits, isolate: bool, timeout: float) -> Outcome:
     """Run a program in ``folder`` and return when it has ended, or ``timeout`` seconds have passed, and its process group is gone.
 
     ``environ`` is its whole environment. ``isolate`` puts it into namespaces of its own: see :func:`can_isolate`.
@@ -92,9 +90,12 @@ def run_boxed(
             )
         except OSError as error:
             raise BoxError(error.strerror or str(error)) from None
-        with _killed_at_the_end(process) as printed:
+        printed = _Printed(process)
+        try:
             theirs.close()
             answer = _watch(printed, ours, time.monotonic() + timeout)
+        finally:
+            _end(process, printed)
     return Outcome(_code(answer), printed.tail)
 
 
@@ -109,33 +110,14 @@ def can_isolate() -> bool:
         return False
 
 
-class _killed_at_the_end:  # noqa: N801
-    """What a process prints, read as it comes; at the end its group is killed, the process is reaped and the rest is read.
-
-    The program stays until it is killed, so that the number of its group cannot have become another group's.
-    """
+class _Printed:
+    """What a process prints, of which the end is kept."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self._kept = bytearray()
-
-    def __enter__(self) -> _killed_at_the_end:
+        assert process.stdout is not None
+        self.stream: IO[bytes] = process.stdout
         os.set_blocking(self.stream.fileno(), False)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        for _turn in range(64):  # more than a pipe holds: what left the group may go on for ever
-            if not self.read():
-                break
-        self.stream.close()
-
-    @property
-    def stream(self) -> IO[bytes]:
-        assert self.process.stdout is not None
-        return self.process.stdout
+        self._kept = bytearray()
 
     @property
     def tail(self) -> bytes:
@@ -152,7 +134,7 @@ class _killed_at_the_end:  # noqa: N801
         return bool(chunk)
 
 
-def _watch(printed: _killed_at_the_end, channel: socket.socket, deadline: float) -> bytes | None:
+def _watch(printed: _Printed, channel: socket.socket, deadline: float) -> bytes | None:
     """What the program says when the script has ended; nothing if it died itself, ``None`` if the time ran out."""
     with selectors.DefaultSelector() as selector:
         selector.register(printed.stream, selectors.EVENT_READ)
@@ -164,6 +146,20 @@ def _watch(printed: _killed_at_the_end, channel: socket.socket, deadline: float)
             if ready:
                 printed.read()
     return None
+
+
+def _end(process: subprocess.Popen[bytes], printed: _Printed) -> None:
+    """Kill the process group, reap the process, and read what is left.
+
+    The program stays until it is killed here, so the number of its group cannot have become another group's by now.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for _turn in range(64):  # more than a pipe holds: what left the group may print for ever
+        if not printed.read():
+            break
+    printed.stream.close()
 
 
 def _code(answer: bytes | None) -> int | None:

@@ -28,7 +28,9 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     """
     if given := environ.get("TEAPOT_CONFIG"):
         if not Path(given).is_absolute():
-            raise ConfigError(f"TEAPOT_CONFIG must be an absolute path, not '{given}'", hint="for example TEAPOT_CONFIG=$HOME/.config/teapot")
+            raise ConfigError(
+                f"TEAPOT_CONFIG must be an absolute path, not '{given}'", hint="for example TEAPOT_CONFIG=$HOME/.config/teapot"
+            )
         return Path(given)
     base = Path(environ.get("XDG_CONFIG_HOME", ""))
     if base.is_absolute():

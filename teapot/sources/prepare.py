@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import math
 import os
 import shutil
 import signal
@@ -21,7 +21,7 @@ from teapot.model import Module, PinnedFile
 from teapot.project import inside, read_bytes, shown
 from teapot.sources.box import BoxError, Limits, Outcome, can_isolate, run_boxed
 from teapot.sources.consent import alone_in, demand_consent
-from teapot.sources.local import OpenFile, pin_file
+from teapot.sources.local import OpenFile, pin_file, signature_of
 from teapot.writer import sync_folder, writing
 
 LABEL = "prepared.jsonl"
@@ -34,6 +34,9 @@ DEFAULTS = {
     "TEAPOT_PREPARE_PROCESSES": 1024,
 }
 """The limits of a script, under the variables that raise them: bytes, seconds, bytes, a count. TEAPOT_PREPARE_TIMEOUT is the one on the clock."""
+
+RUNNING = ".run-"
+"""How the names of the folders begin in which scripts run."""
 
 SHOWN_LINES = 40
 """How many of the last lines that a script printed an error shows."""
@@ -68,7 +71,8 @@ def run_prepare(
     if before is not None and (reused := _stored(stored, before)) is not None:
         return reused
     limits = Limits(*(_number(environ, name, default) for name, default in DEFAULTS.items()))
-    timeout = _number(environ, "TEAPOT_PREPARE_TIMEOUT", timeout)
+    if environ.get("TEAPOT_PREPARE_TIMEOUT"):
+        timeout = _number(environ, "TEAPOT_PREPARE_TIMEOUT", 3600)
     path = inside(module.folder, module.prepare.script, module.prepare.place)
     script = read_bytes(path, module.prepare.place)
     if sha256_hex(script) != module.prepare.sha256:
@@ -93,12 +97,10 @@ def _key(script: str, inputs: Mapping[str, Sequence[OpenFile]]) -> str:
     return sha256_hex(canonical({"inputs": content, "script": script}))  # type: ignore[dict-item]
 
 
-def _number(environ: Mapping[str, str], name: str, default: float) -> int:
-    text = environ.get(name, "")
-    if not text:
-        return math.ceil(default)
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
-        raise ConfigError(f"{name} must be a whole number above 0, not '{text}'", hint=f"for example {name}={math.ceil(default)}")
+        raise ConfigError(f"{name} must be a whole number above 0, not '{text}'", hint=f"for example {name}={default}")
     return int(text)
 
 
@@ -107,21 +109,44 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> int:
 
 @contextmanager
 def _working_folder(kept: Path) -> Iterator[Path]:
-    """A new folder beside the outputs, so that a result can be renamed into place. It is removed at the end."""
+    """A new folder beside the outputs, so that a result can be renamed into place. It is removed at the end, or, after a kill, by a later run."""
     with writing(kept):
         kept.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".run-", dir=kept)).resolve()
+        with alone_in(kept):
+            for left in sorted(kept.glob(f"{RUNNING}*")):
+                if (handle := _hold(left)) is not None:
+                    _remove(left)
+                    os.close(handle)
+            folder = Path(tempfile.mkdtemp(prefix=RUNNING, dir=kept)).resolve()
+            handle = _hold(folder)
     try:
         yield folder
     finally:
-        # What a script made undeletable stays behind in the cache; it is never read.
-        with suppress(OSError, RecursionError):
-            for base, names, _files in os.walk(folder):
-                for name in names:
-                    below = Path(base, name)
-                    if not below.is_symlink():
-                        below.chmod(0o700)
-            shutil.rmtree(folder)
+        _remove(folder)
+        if handle is not None:
+            os.close(handle)
+
+
+def _hold(folder: Path) -> int | None:
+    """Mark a folder as in use for as long as the handle is open; ``None`` if it is in use already."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a script left. What it made undeletable stays in the cache; it is never read."""
+    with suppress(OSError, RecursionError):
+        for base, names, _files in os.walk(folder):
+            for name in names:
+                below = Path(base, name)
+                if not below.is_symlink():
+                    below.chmod(0o700)
+        shutil.rmtree(folder)
 
 
 def _fill(folder: Path, script: bytes, inputs: Mapping[str, Sequence[OpenFile]]) -> None:
@@ -239,4 +264,4 @@ def _store(result: OpenFile, path: Path) -> OpenFile:
             return same
         result.path.replace(path)
         sync_folder(path.parent)
-        return pin_file(path, LABEL)
+        return OpenFile(result.pinned, path, shown(path), signature_of(path.stat()))

@@ -15,7 +15,7 @@ from teapot.sources.readers.columns import read_columns
 from teapot.sources.readers.csvtext import read_csv
 from teapot.sources.readers.limits import LimitError, Limits
 from teapot.sources.readers.lines import Shape, read_lines
-from teapot.sources.readers.streams import CHUNK_BYTES, check_file, empty, text_chunks
+from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, empty, text_chunks, unwatched
 
 __all__ = ["LimitError", "Limits", "file_type_of", "read_records"]
 
@@ -49,11 +49,13 @@ def read_records(
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     scratch: Path | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    at: At = unwatched,
 ) -> Iterator[Record | Finding]:
     """The records of the file at ``path``, numbered from 1, and in place of each that cannot be used a finding.
 
     ``name`` is what the user calls the file. ``record="array"`` says that each record is a bare array of messages; it becomes ``{"messages": […]}``.
-    A compressed Parquet or Arrow file is unpacked into ``scratch``. Integers may be of any size here.
+    A compressed Parquet or Arrow file is unpacked into ``scratch``. Integers may be of any size here. ``at`` is told how many bytes of a text file
+    have been read.
 
     Raises :class:`DataError` where the file is not what it should be, holds no records, or cannot be read to its end; :class:`LimitError` where it
     is beyond one of ``limits``; :class:`SourceUnavailable` where it is not there.
@@ -66,7 +68,7 @@ def read_records(
     if record == "array" and kind not in ("jsonl", "json"):
         raise DataError(f"'{name}' cannot hold bare arrays as records", Place(name), "record: array is for JSON lines and JSON arrays")
     any_record = False
-    for item in _records(path, name, kind, record, limits, scratch, chunk_bytes):
+    for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at):
         any_record = True
         yield item
     if not any_record:
@@ -74,11 +76,11 @@ def read_records(
 
 
 def _records(
-    path: Path, name: str, kind: FileType, record: Shape, limits: Limits, scratch: Path | None, chunk_bytes: int
+    path: Path, name: str, kind: FileType, record: Shape, limits: Limits, scratch: Path | None, chunk_bytes: int, at: At
 ) -> Iterator[Record | Finding]:
     if kind == "parquet" or kind == "arrow":
         return read_columns(path, name, kind, limits, scratch)
-    chunks = text_chunks(path, name, limits, chunk_bytes)
+    chunks = text_chunks(path, name, limits, chunk_bytes, at)
     if kind == "csv":
         return read_csv(chunks, name, limits)
     if kind == "jsonl":

@@ -16,6 +16,9 @@ CHUNK_BYTES = 2**20
 
 Compression: TypeAlias = Literal["gzip", "zstd"]
 
+At: TypeAlias = Callable[[int], None]
+"""Told how many bytes of a file have been read."""
+
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -58,6 +61,10 @@ def empty(name: str) -> DataError:
     return DataError(f"'{name}' holds no records", Place(name), "leave the file out, or fetch it again")
 
 
+def unwatched(_bytes: int) -> None:
+    """For a file whose reader nobody watches."""
+
+
 def compression_of(path: Path, name: str) -> Compression | None:
     """How the file is compressed, by its first bytes."""
     head = _head(path, name, 4)
@@ -68,23 +75,26 @@ def compression_of(path: Path, name: str) -> Compression | None:
     return None
 
 
-def read_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The bytes of the file, decompressed, in pieces of about ``size`` bytes, none of them empty.
+def read_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, at: At = unwatched) -> Iterator[bytes]:
+    """The bytes of the file, decompressed, in pieces of about ``size`` bytes, none of them empty. ``at`` is told how far the file is read.
 
     Raises :class:`DataError` where the compressed data is damaged, cut off or followed by something else, and :class:`LimitError`.
     """
     compression = compression_of(path, name)
     if compression is not None:
-        yield from _regrouped(_decompressed(path, name, compression, limits), size)
+        yield from _regrouped(_decompressed(path, name, compression, limits, at), size)
         return
     with _opened(path, name) as file:
+        done = 0
         while chunk := file.read(size):
+            done += len(chunk)
+            at(done)
             yield chunk
 
 
-def text_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+def text_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, at: At = unwatched) -> Iterator[bytes]:
     """:func:`read_chunks` of a text in UTF-8, without the byte order mark it may begin with."""
-    chunks = read_chunks(path, name, limits, size)
+    chunks = read_chunks(path, name, limits, size, at)
     head = b""
     for chunk in chunks:
         head += chunk
@@ -140,7 +150,7 @@ def _decoder(compression: Compression) -> tuple[Callable[[], _Decoder], type[Exc
     return lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
 
 
-def _decompressed(path: Path, name: str, compression: Compression, limits: Limits) -> Iterator[bytes]:
+def _decompressed(path: Path, name: str, compression: Compression, limits: Limits, at: At) -> Iterator[bytes]:
     new_decoder, error_type = _decoder(compression)
     decoder: _Decoder | None = None
     taken = given = 0
@@ -148,6 +158,7 @@ def _decompressed(path: Path, name: str, compression: Compression, limits: Limit
     with _opened(path, name) as file:
         while data := file.read(_INPUT_BYTES[compression]):
             taken += len(data)
+            at(taken)
             while data:
                 decoder = decoder or new_decoder()
                 try:
