@@ -12,7 +12,7 @@ help:  ## show this list
 demo: $(STAMPS)/run  ## set up, compose the bundled mix, validate it, show what went in
 	@mkdir -p build
 	@$(BIN)/teapot compose configs/quickstart.config -o build/train-quickstart.jsonl
-	@$(BIN)/teapot validate compose build/train-quickstart.jsonl --project .
+	@$(BIN)/teapot validate compose build/train-quickstart.jsonl
 	@echo
 	@echo "Next: read build/train-quickstart.jsonl, change a weight in configs/quickstart.config, and run make demo again."
 

@@ -104,7 +104,7 @@ def load(file: PathLike) -> datasets.Dataset:
         size, digest = sha256_stream(stream)
     if (size, digest) != (entry.size, entry.sha256):
         raise CheckFailed("the file is not the one that its manifest names", Place(shown(files.output)), "see 'teapot validate compose'")
-    features = datasets.Features.from_dict(dict(manifest.features))
+    features = datasets.Features.from_dict({name: manifest.features[name] for name in manifest.columns})
     # the name is part of the key under which datasets caches: it must follow the bytes
     loaded = datasets.load_dataset("json", f"teapot-{digest}", data_files=str(files.output), features=features, split="train")
     if not isinstance(loaded, datasets.Dataset) or loaded.num_rows != entry.rows:

@@ -5,11 +5,14 @@ A command's module is imported when that command runs, so that ``teapot --help``
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -18,7 +21,10 @@ import click
 
 from teapot import __version__
 from teapot.errors import Exit, Problem, TeapotError
-from teapot.ui import Mode, Ui
+from teapot.ui import Mode, NoStandardOutput, Ui, standard_output
+from teapot.usage import Group, usage_problem
+
+TORN = "an earlier output is as it was, or 'teapot validate compose FILE' calls the new one torn"
 
 COMMANDS = {
     "compose": "Compose a config: write its output, manifest, ledger and lock.",
@@ -32,8 +38,8 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
-    """A group whose commands are loaded when they are asked for."""
+class Commands(Group):
+    """The group whose commands are loaded when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -44,16 +50,6 @@ class Commands(click.Group):
         module = importlib.import_module(f"teapot.commands.{cmd_name}")
         command: click.Command = module.command
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(f"There is no command '{name}'.{hint}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -85,6 +81,9 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
     sys.exit(run(sys.argv[1:]))
 
 
@@ -92,32 +91,63 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Every exception ends here."""
     ui = Ui(_mode(arguments))
     try:
+        code = _run(arguments, ui)
+        with standard_output():
+            sys.stdout.flush()
+        return code
+    except (NoStandardOutput, OSError) as error:
+        _let_go()
+        if isinstance(error, NoStandardOutput) and error.reason:
+            with suppress(OSError):
+                Ui().errors([Problem(f"cannot write to the standard output: {error.reason}")], Exit.UNWRITABLE)
+        return Exit.UNWRITABLE
+
+
+def _let_go() -> None:
+    """Send what is still buffered for a standard output that takes nothing more to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _run(arguments: list[str], ui: Ui) -> int:
+    try:
         result = group.main(arguments, prog_name="teapot", standalone_mode=False)
-        sys.stdout.flush()
         return int(result) if isinstance(result, int) else Exit.OK
     except TeapotError as error:
         ui.errors(error.problems, error.exit)
         return error.exit
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "teapot"
-        ui.errors([Problem(error.format_message(), hint=f"'{command} --help' shows how it is used")], Exit.USAGE)
-        return Exit.USAGE
     except click.ClickException as error:
-        ui.errors([Problem(error.format_message())], Exit.USAGE)
+        ui.errors([usage_problem(error)], Exit.USAGE)
         return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
-        ui.errors([Problem("interrupted; nothing was replaced")], Exit.INTERRUPTED)
+        ui.errors([Problem("interrupted", hint=TORN)], Exit.INTERRUPTED)
         return Exit.INTERRUPTED
     except Terminated:
-        ui.errors([Problem("terminated; nothing was replaced")], Exit.TERMINATED)
+        ui.errors([Problem("terminated", hint=TORN)], Exit.TERMINATED)
         return Exit.TERMINATED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.UNWRITABLE
+    except SystemExit:  # what click makes of a reader that went away while it printed the help
+        raise NoStandardOutput(None) from None
+    except NoStandardOutput:
+        raise
+    except (OSError, UnicodeEncodeError) as error:
+        return _refused(ui, error)
     except Exception as error:  # noqa: BLE001  (the last resort: a bug is reported as one)
         return _bug(ui, error)
+
+
+def _refused(ui: Ui, error: OSError | UnicodeEncodeError) -> int:
+    """What the system refuses wherever it is asked: room, and names that are no text. Everything else is a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        ui.errors([Problem("no space is left on the disk", hint="free some space; temporary files go where TMPDIR says")], Exit.UNWRITABLE)
+        return Exit.UNWRITABLE
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        name = error.object[: error.end].rpartition('"')[2] + error.object[error.end :].partition('"')[0]  # it may stand inside JSON
+        ui.errors([Problem(f"the name '{name}' is not UTF-8", hint="rename the file or the folder")], Exit.USAGE)
+        return Exit.USAGE
+    return _bug(ui, error)
 
 
 def _bug(ui: Ui, error: Exception) -> int:
@@ -133,6 +163,6 @@ def _bug(ui: Ui, error: Exception) -> int:
 
 
 def _mode(arguments: list[str]) -> Mode:
-    if "--json" in arguments:
-        return "json"
-    return "quiet" if "--quiet" in arguments or "-q" in arguments else "human"
+    """How errors are to be told, also those of a command line that could not be understood."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "json" if "--json" in options else "human"

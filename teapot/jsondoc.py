@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from teapot.errors import CheckFailed, Place
-from teapot.jsontext import JsonError, decode
+from teapot.jsontext import JsonError, canonical, decode
 
 T = TypeVar("T")
 
@@ -31,6 +31,10 @@ def parse_document(data: bytes, file: str, noun: str, hint: str) -> Field:
         raise CheckFailed(f"the {noun} is not valid JSON: {error}", Place(file), hint) from None
     field = Field(value, "", file, noun, hint)
     mapping = field.mapping()
+    try:
+        canonical(mapping)
+    except JsonError as error:
+        raise CheckFailed(f"the {noun} holds what Teapot never writes: {error}", Place(file), hint) from None
     if document_bytes(mapping) != data:
         raise CheckFailed(f"the {noun} is not in canonical form: it was edited, or damaged", Place(file), hint)
     return field
@@ -127,7 +131,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
         yield from differences({item["id"]: item for item in old}, {item["id"]: item for item in new}, path)
         if (before := [item["id"] for item in old]) != (after := [item["id"] for item in new]) and sorted(before) == sorted(after):
             yield f"{path} (order)", before, after
-    elif old != new:
+    elif old != new or (old is not None and new is not None and canonical(old) != canonical(new)):  # 1 == True, says Python
         yield path, old, new
 
 

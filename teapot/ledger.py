@@ -7,6 +7,7 @@ their order as canonical JSON, one a line, without the absent values.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,23 +111,26 @@ def write_ledger(path: Path, entries: Iterable[Entry]) -> tuple[int, str]:
     content = ContentHash()
     count = 0
     batch: list[Entry] = []
-    with path.open("xb") as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+    with path.open("xb") as stream:
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
 
-        def flush() -> None:
-            columns = zip(*batch, strict=True)
-            writer.write_batch(
-                pa.record_batch([pa.array(column, type=kind.type) for column, kind in zip(columns, schema, strict=True)], schema=schema)
-            )
-            batch.clear()
+            def flush() -> None:
+                columns = zip(*batch, strict=True)
+                writer.write_batch(
+                    pa.record_batch([pa.array(column, type=kind.type) for column, kind in zip(columns, schema, strict=True)], schema=schema)
+                )
+                batch.clear()
 
-        for entry in entries:
-            content.add(entry)
-            batch.append(entry)
-            count += 1
-            if len(batch) == BATCH:
+            for entry in entries:
+                content.add(entry)
+                batch.append(entry)
+                count += 1
+                if len(batch) == BATCH:
+                    flush()
+            if batch:
                 flush()
-        if batch:
-            flush()
+        stream.flush()
+        os.fsync(stream.fileno())
     return count, content.hexdigest()
 
 
@@ -147,7 +151,7 @@ def read_ledger(path: Path, name: str) -> Iterator[Entry]:
                 yield from _entries(batch, name)
     except FileNotFoundError:
         raise CheckFailed(f"there is no ledger '{name}'", Place(name), "restore it beside the manifest, or compose again") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:  # damaged names are no UTF-8, damaged columns are not there
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckFailed(f"the ledger cannot be read: {reason}", Place(name), "restore it, or compose again") from None
 

@@ -54,6 +54,10 @@ class Lock:
     def with_result(self, *result: Result) -> Lock:
         return replace(self, result=result)
 
+    def has_inputs_of(self, other: Lock) -> bool:
+        """Whether both name the same inputs. As bytes, because Python takes ``1`` and ``true`` for the same."""
+        return self.with_result().to_bytes() == other.with_result().to_bytes()
+
     def to_bytes(self) -> bytes:
         document: dict[str, Any] = {
             "lock_version": LOCK_VERSION,
@@ -184,6 +188,12 @@ class Drift:
 def compare(old: Lock, new: Lock) -> Iterator[Drift]:
     """Every difference between two locks, the results apart."""
     for path, before, after in differences(_comparable(old), _comparable(new)):
+        yield Drift(path, shown(before), shown(after))
+
+
+def compare_asked(source: str, old: Settings, new: Settings) -> Iterator[Drift]:
+    """What a source was asked to be and is asked to be now."""
+    for path, before, after in differences(old, new, f"source '{source}'"):
         yield Drift(path, shown(before), shown(after))
 
 

@@ -97,7 +97,7 @@ class Locations:
 
     def __init__(self, registry: Registry, given: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> None:
         self.registry = registry
-        self.given = {name: path for name, path in (split_assignment(one) for one in given)}
+        self.given = _given(given)
         values = os.environ if environ is None else environ
         self.environ = {key[len(ENV_PREFIX) :]: value for key, value in values.items() if key.startswith(ENV_PREFIX)}
         path = registry.project.root / SOURCES_FILE
@@ -172,6 +172,14 @@ class Locations:
 def unknown_source(name: str, place: Place | None, known: Iterable[str]) -> Problem:
     near = difflib.get_close_matches(name, sorted(known), n=1)
     return Problem(f"no module here has a source '{name}'", place, f"did you mean '{near[0]}'?" if near else "'teapot sources' lists them")
+
+
+def _given(assignments: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, path in map(split_assignment, assignments):
+        if found.setdefault(name, path) != path:
+            raise ConfigError(f"the source '{name}' is given twice: '{found[name]}' and '{path}'", Place("--source"), "keep one of the two")
+    return found
 
 
 def split_assignment(text: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Nothing that came from a file reaches the terminal with its control bytes, its b
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import unicodedata
@@ -24,13 +25,37 @@ if TYPE_CHECKING:
 Mode = Literal["human", "json", "quiet"]
 
 
+HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""The Unicode categories of what a terminal acts on, or shows as nothing: controls, formats, surrogates, line and paragraph separators."""
+
+WIDE = 10_000
+"""Columns of what is no terminal: a table is never folded there."""
+
+
+class NoStandardOutput(Exception):
+    """The standard output takes no more: its disk is full (``reason``), or its reader went away."""
+
+    def __init__(self, reason: str | None) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 def clean(text: str) -> str:
-    """Text for a terminal: control and format characters as ``\\u`` escapes; a newline or a tab as an escape too."""
-    return "".join(f"\\u{ord(sign):04x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
+    """Text for a terminal: control and format characters, newlines and tabs too, as the ``\\u`` escapes of JSON."""
+    if text.isprintable():
+        return text
+    return "".join(_escape(sign) if unicodedata.category(sign) in HIDDEN else sign for sign in text)
+
+
+def _escape(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{int.from_bytes(units[start : start + 2], 'big'):04x}" for start in range(0, len(units), 2))
 
 
 @dataclass(slots=True)
 class Column:
+    """A column of a table: its heading, and whether its cells stand at the right."""
+
     name: str
     right: bool = False
     whole: bool = False
@@ -57,19 +82,24 @@ class Ui:
             self._err = _console(stderr=True)
         return self._err
 
-    def document(self, value: Mapping[str, Any]) -> None:
-        """The one JSON document of ``--json``."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    def document(self, value: Mapping[str, Any], exit_code: int = 0) -> None:
+        """The one JSON document of ``--json``: ``ok`` and ``exit``, then what the command has to say."""
+        text = json.dumps({"ok": exit_code == 0, "exit": int(exit_code), **value}, ensure_ascii=not _is_utf8(), indent=2)
+        with standard_output():
+            sys.stdout.write("\n".join(clean(line) for line in text.split("\n")) + "\n")
 
     def line(self, text: str, style: str = "") -> None:
         """A line of the result."""
         if self.mode == "human":
-            self.out.print(_text(text, style), soft_wrap=True)
+            with standard_output():
+                self.out.print(_text(text, style), soft_wrap=True)
 
     def raw(self, text: str) -> None:
-        """A line of data, as it is but for what a terminal would act on."""
+        """A line of JSON, as it is but for what a terminal would act on or cannot show; it is the same value."""
         if self.mode == "human":
-            sys.stdout.write(clean(text) + "\n")
+            text = clean(text) if _is_utf8() else "".join(sign if sign.isascii() else _escape(sign) for sign in clean(text))
+            with standard_output():
+                sys.stdout.write(text + "\n")
 
     def note(self, text: str) -> None:
         """Something worth knowing that is no error."""
@@ -95,12 +125,13 @@ class Ui:
             )
         for row in rows:
             table.add_row(*(_text(cell) for cell in row))
-        self.out.print(table)
+        with standard_output():
+            self.out.print(table)
 
     def errors(self, problems: Sequence[Problem], exit_code: int) -> None:
         """Every problem: place, what is wrong, what to do. In ``json`` mode as the document."""
         if self.mode == "json":
-            self.document({"ok": False, "exit": int(exit_code), "problems": [problem_value(problem) for problem in problems]})
+            self.document({"problems": [problem_value(problem) for problem in problems]}, exit_code)
             return
         for problem in problems:
             place = _text(f"{problem.place}: ", "bold") if problem.place else _text("")
@@ -111,7 +142,7 @@ class Ui:
     @contextmanager
     def watching(self) -> Iterator[tuple[Progress, Report | None]]:
         """Progress on stderr while the block runs, where that is a terminal."""
-        if self.mode != "human" or not self.err.is_terminal:
+        if self.mode != "human" or not sys.stderr.isatty() or self.err.is_dumb_terminal:
             yield quiet, None
             return
         with _Bars(self.err) as bars:
@@ -129,13 +160,38 @@ def problem_value(problem: Problem) -> dict[str, Any]:
     }
 
 
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Raise NoStandardOutput where the system refuses to write; click and rich would each end the program in a way of their own."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise NoStandardOutput(None) from None
+    except OSError as error:
+        raise NoStandardOutput((error.strerror or str(error)).lower()) from None
+
+
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 120  # a file or a pipe has no width: take one that holds the tables
-    return console
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            """As every other error of the system, rather than an exit."""
+            raise BrokenPipeError
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Plain(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if stream.isatty() else WIDE,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+    )
 
 
 def _text(text: str, style: str = "") -> Any:

@@ -69,18 +69,19 @@ def _acquire(name: Path, path: Path) -> int:
 class Staging:
     """The files of one output, written under temporary names in its folder and put in place together.
 
-    Use as a context manager: what was not committed is removed.
+    Use as a context manager: what was not committed is removed, and at the start what a killed run on these ``places`` left. By their exact names:
+    a pattern such as ``.a.*`` would also find what a run on ``a.b.jsonl`` is writing now.
     """
 
-    def __init__(self, folder: Path, stem: str) -> None:
-        self.folder = folder
+    def __init__(self, stem: str, places: Iterable[Path]) -> None:
         self.stem = stem
+        self.places = tuple(places)
         self._staged: list[tuple[Path, Path]] = []
 
     def __enter__(self) -> Self:
-        with writing(self.folder / self.stem):
-            for left in self.folder.glob(f".{_escaped(self.stem)}.*{TEMPORARY}"):
-                left.unlink()
+        for place in self.places:
+            with writing(place), suppress(FileNotFoundError):
+                self._name(place).unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,11 +91,14 @@ class Staging:
 
     def temporary(self, place: Path) -> Path:
         """The temporary name under which the file for ``place`` is to be written. Files are put in place in the order of these calls."""
-        temporary = place.parent / f".{self.stem}.{place.name}{TEMPORARY}"
+        temporary = self._name(place)
         with writing(place), suppress(FileNotFoundError):
             temporary.unlink()
         self._staged.append((temporary, place))
         return temporary
+
+    def _name(self, place: Path) -> Path:
+        return place.parent / f".{self.stem}.{place.name}{TEMPORARY}"
 
     @contextmanager
     def open(self, place: Path) -> Iterator[BinaryIO]:
@@ -128,10 +132,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _escaped(stem: str) -> str:
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in stem)
 
 
 def check_place(path: Path, inputs: Iterable[Path]) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+
+# The same examples every time, and no minutes of shrinking: a failure prints the example that it found. The profile "deep" is for hunting.
+settings.register_profile("steady", derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate))
+settings.register_profile("deep", deadline=None)
+settings.load_profile(os.environ.get("TEAPOT_HYPOTHESIS", "steady"))
 
 pytest_plugins = ["tests.hub.fixtures"]
 
@@ -12,8 +19,6 @@ pytest_plugins = ["tests.hub.fixtures"]
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, no tokens, no locations from outside."""
-    import os
-
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     for name in list(os.environ):

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
@@ -54,6 +56,14 @@ def snapshot(folder: Path) -> dict[str, str]:
     """Every file below ``folder``, with the SHA-256 of its bytes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def use_datasets_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let ``datasets`` keep what it loads in ``folder``. It reads the environment only once, when it is imported, so that alone would not do."""
+    import datasets
+
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(folder))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
 
 
 class Project:

@@ -42,7 +42,7 @@ def command(
     \b
     Example:
       teapot compose configs/quickstart.config
-      teapot compose configs/quickstart.config --locked -o build/train.jsonl
+      teapot compose configs/quickstart.config --locked -o mix.jsonl
     """
     options = options_of(
         project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
@@ -61,7 +61,6 @@ def show(made: Composed, ui: Ui) -> None:
     if ui.mode == "json":
         ui.document(
             {
-                "ok": True,
                 "output": shown(files.output),
                 "manifest": shown(files.manifest),
                 "ledger": shown(files.ledger),
@@ -71,6 +70,8 @@ def show(made: Composed, ui: Ui) -> None:
                 "size": entry.size,
                 "sha256": entry.sha256,
                 "manifest_sha256": manifest.digest(),
+                "seed": manifest.seed,
+                "kind": manifest.kind,
                 "modules": counts_value(manifest.modules),
                 "notes": list(made.notes),
             }

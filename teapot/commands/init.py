@@ -25,7 +25,7 @@ def command(folder: Path, ui: Ui) -> int:
     made = init(folder)
     config = next(path for path in made if path.suffix == ".config")
     if ui.mode == "json":
-        ui.document({"ok": True, "files": [shown(path) for path in made]})
+        ui.document({"files": [shown(path) for path in made]})
         return 0
     for path in made:
         ui.line(f"  {shown(path)}")

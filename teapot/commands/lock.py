@@ -11,10 +11,11 @@ import click
 from teapot.commands.options import PATH, options_of, with_project, with_sources, with_ui
 from teapot.commands.tables import number
 from teapot.engine.planning import Options, Upgrade
-from teapot.errors import ConfigError, Exit, Place, Problem, TeapotError
+from teapot.errors import ConfigError, Place
 from teapot.project import find_project, shown
 from teapot.ui import Column, Ui, problem_value
 from teapot.verbs.lock import Locked, RowCount, check, lock
+from teapot.verbs.several import Several
 
 
 @click.command("lock")
@@ -45,7 +46,7 @@ def command(
     \b
     Example:
       teapot lock configs/quickstart.config
-      teapot lock --all --check
+      teapot lock configs/quickstart.config --check
       teapot lock configs/quickstart.config --upgrade --dry-run
     """
     if every == bool(configs):
@@ -53,7 +54,7 @@ def command(
             "name the configs to lock, or say --all", Place("teapot lock"), "for example: teapot lock configs/quickstart.config"
         )
     if checking and (upgrade is not None or dry_run):
-        raise ConfigError("--check changes nothing, so it goes without --upgrade and --dry-run", Place("teapot lock"))
+        raise ConfigError("--check changes nothing and pins nothing", Place("teapot lock"), "leave --upgrade and --dry-run out")
     paths = _all(project) if every else list(configs)
     moved: Upgrade = frozenset() if upgrade is None else "all" if upgrade == "*" else frozenset({upgrade})
     options = replace(options_of(project=project, sources=sources, offline=offline, allow_code=allow_code), upgrade=moved)
@@ -69,45 +70,37 @@ def _all(project: Path | None) -> list[Path]:
 
 
 def _check_all(paths: list[Path], options: Options, ui: Ui) -> int:
-    """Check every lock, also after one failed; the gravest code is the exit code (a lock that is false before one that cannot be told)."""
-    codes: list[Exit] = []
-    problems: list[Problem] = []
+    """Check every lock, also after one failed."""
+    tried = Several()
     notes: list[str] = []
     for path in paths:
-        try:
+        with tried.trying():
             notes += check(path, options)
-        except TeapotError as error:
-            codes.append(error.exit)
-            problems += error.problems
-    code = next((wanted for wanted in (Exit.INVALID, Exit.USAGE, Exit.UNAVAILABLE) if wanted in codes), codes[0] if codes else Exit.OK)
     if ui.mode == "json":
-        ui.document(
-            {
-                "ok": not codes,
-                "exit": int(code),
-                "checked": [shown(path) for path in paths],
-                "problems": [problem_value(one) for one in problems],
-            }
-        )
-        return code
+        problems = [problem_value(one) for one in tried.problems]
+        ui.document({"checked": [shown(path) for path in paths], "problems": problems, "notes": notes}, tried.exit)
+        return tried.exit
     for note in notes:
         ui.line(note)
-    if problems:
-        ui.errors(problems, code)
-    return code
+    ui.errors(tried.problems, tried.exit)
+    return tried.exit
 
 
 def _lock_all(paths: list[Path], options: Options, dry_run: bool, ui: Ui) -> int:
+    """Lock every config, also after one failed."""
+    tried = Several()
     results = []
     for path in paths:
-        with ui.watching() as (_, download):
+        with ui.watching() as (_, download), tried.trying():
             results.append(lock(path, options, dry_run=dry_run, report=download))
     if ui.mode == "json":
-        ui.document({"ok": True, "locks": [_value(result) for result in results]})
-        return 0
+        problems = [problem_value(one) for one in tried.problems]
+        ui.document({"locks": [_value(result) for result in results], "problems": problems}, tried.exit)
+        return tried.exit
     for result in results:
         _show(result, ui)
-    return 0
+    ui.errors(tried.problems, tried.exit)
+    return tried.exit
 
 
 def _value(result: Locked) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from teapot.commands.options import with_project, with_ui
 from teapot.commands.tables import number
-from teapot.project import find_project
+from teapot.project import find_project, shown
 from teapot.ui import Column, Ui
 from teapot.verbs.inspect import list_modules
 
@@ -24,9 +24,13 @@ def command(project: Path | None, ui: Ui) -> int:
     Example:
       teapot modules
     """
-    found = list_modules(find_project(None, project))
+    root = find_project(None, project)
+    found = list_modules(root)
     if ui.mode == "json":
-        ui.document({"ok": True, "modules": [asdict(one) for one in found]})
+        ui.document({"modules": [asdict(one) for one in found]})
+        return 0
+    if not found:
+        ui.note(f"there is no module in '{shown(root.root / 'modules')}'; --project says where the project is")
         return 0
     columns = [
         Column("module", whole=True),

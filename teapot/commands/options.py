@@ -17,6 +17,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
+def count(most: int) -> Callable[[click.Context, click.Parameter, str], int]:
+    """Reads an option's value as a whole number from 0 to ``most``."""
+
+    def read(context: click.Context, parameter: click.Parameter, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most):
+            raise click.BadParameter(f"'{text}' is not a whole number from 0 to {most}", context, parameter)
+        return int(text)
+
+    return read
+
+
 def with_ui(function: F) -> F:
     """``--json`` and ``--quiet``; the command gets a ``ui``."""
 

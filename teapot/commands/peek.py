@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from teapot.commands.options import options_of, with_project, with_sources, with_ui
+from teapot.commands.options import count, options_of, with_project, with_sources, with_ui
 from teapot.commands.tables import dropped_text, number
 from teapot.project import find_project
 from teapot.ui import Ui, problem_value
@@ -15,7 +15,7 @@ from teapot.verbs.inspect import Peek, peek
 
 @click.command("peek")
 @click.argument("module")
-@click.option("-n", "--rows", default=3, show_default=True, type=click.IntRange(0, 1000), help="How many rows to show.")
+@click.option("-n", "--rows", default="3", show_default=True, metavar="N", callback=count(1000), help="How many rows to show.")
 @click.option("--rejected", is_flag=True, help="Show the refused records, of all there are, instead.")
 @with_sources
 @with_project
@@ -51,14 +51,14 @@ def command(
         for one in found.findings:
             problem = one.problem()
             ui.line(f"{problem.place}: {problem.message}")
-    ui.line(f"{number(found.records)} records read, {number(found.candidates)} rows, dropped: {dropped_text(found.dropped)}")
-    ui.line("licenses: " + (", ".join(f"{name} {number(count)}" for name, count in found.licenses.items()) or "-"))
+    licenses = ", ".join(f"{name} {number(count)}" for name, count in found.licenses.items())
+    ui.note(f"{number(found.records)} records read, {number(found.candidates)} rows" + (f" ({licenses})" if licenses else ""))
+    ui.note(f"left out: {dropped_text(found.dropped)}" if found.dropped else "no row is left out")
     return 0
 
 
 def _value(found: Peek) -> dict[str, object]:
     return {
-        "ok": True,
         "module": found.module,
         "lines": found.lines,
         "records": found.records,

@@ -49,7 +49,9 @@ def show_plan(config: Path, options: Options, ui: Ui) -> int:
     with ui.watching() as (progress, download):
         made = plan(config, options, Watch(progress, download))
     if ui.mode == "json":
-        ui.document({"ok": True, "rows": made.rows, "modules": counts_value(made.modules), "notes": list(made.notes)})
+        ui.document(
+            {"rows": made.rows, "seed": made.plan.config.training.seed, "modules": counts_value(made.modules), "notes": list(made.notes)}
+        )
         return 0
     show_counts(ui, made.modules)
     ui.line(f"{made.rows:,} rows would be written, seed {made.plan.config.training.seed}")

@@ -29,7 +29,10 @@ def command(config: Path | None, sources: tuple[str, ...], project: Path | None,
     options = options_of(project=project, sources=sources, offline=True)
     found = list_sources(find_project(config, project), config, options)
     if ui.mode == "json":
-        ui.document({"ok": True, "sources": [asdict(one) for one in found]})
+        ui.document({"sources": [asdict(one) for one in found]})
+        return 0
+    if not found:
+        ui.note("there is no source here: no module is in 'modules'; --project says where the project is")
         return 0
     columns = [
         Column("source", whole=True),

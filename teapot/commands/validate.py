@@ -10,9 +10,10 @@ from teapot.commands.options import PATH, options_of, with_overrides, with_proje
 from teapot.errors import ConfigError, Exit, Place, TeapotError
 from teapot.project import find_project, shown
 from teapot.ui import Ui, problem_value
+from teapot.usage import Group
 
 
-@click.group("validate")
+@click.group("validate", cls=Group)
 def command() -> None:
     """Check an output, a module or a config.
 
@@ -24,7 +25,7 @@ def command() -> None:
     """
 
 
-@command.command("compose")
+@command.command("compose", short_help="Prove an output against its manifest, ledger and lock.")
 @click.argument("file", type=PATH)
 @click.option("--rebuild", "rebuilding", is_flag=True, help="Also compose again from the lock and compare the bytes.")
 @click.option("--expect", metavar="SHA256", help="The SHA-256 that the output, or its manifest, must have.")
@@ -60,7 +61,7 @@ def compose_command(
     from teapot.verbs.validate import validate
 
     if rebuilding and no_lock:
-        raise ConfigError("--rebuild composes from the lock, so it goes without --no-lock", Place("teapot validate compose"))
+        raise ConfigError("--rebuild composes from the lock", Place("teapot validate compose"), "leave --no-lock out")
     if expect is not None and not _is_sha256(expect):
         raise ConfigError(f"'{expect}' is not a SHA-256", Place("--expect"), "give 64 hexadecimal digits")
     code = Exit.INVALID
@@ -78,14 +79,13 @@ def compose_command(
     if ui.mode == "json":
         ui.document(
             {
-                "ok": report.ok,
-                "exit": int(Exit.OK if report.ok else code),
                 "file": report.file,
                 "checks": [{"name": name, "covered": covered} for name, covered in report.checks],
                 "skipped": report.skipped,
                 "problems": [problem_value(problem) for problem in report.problems],
                 "suppressed": report.suppressed,
-            }
+            },
+            Exit.OK if report.ok else code,
         )
         return Exit.OK if report.ok else code
     if not report.ok:
@@ -104,7 +104,7 @@ def _is_sha256(text: str) -> bool:
     return len(text) == 64 and all(sign in "0123456789abcdefABCDEF" for sign in text)
 
 
-@command.command("module")
+@command.command("module", short_help="Check modules, and the data that lies here.")
 @click.argument("paths", nargs=-1, type=PATH)
 @click.option("--all", "every", is_flag=True, help="Every module of the project.")
 @click.option("--data", is_flag=True, help="Also read data that must be fetched first.")
@@ -137,11 +137,13 @@ def module_command(
         )
     root = find_project(None, project)
     names = Registry(root).names() if every else []
+    if every and not names:
+        raise ConfigError(f"there is no module in '{shown(root.root / 'modules')}'", hint="say where the project is with --project")
     options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
     found = check_modules(root, names, list(paths), data=data, options=options)
     if ui.mode == "json":
         modules = [{"name": one.name, "records": one.records, "rows": one.rows, "notes": list(one.notes)} for one in found]
-        ui.document({"ok": True, "modules": modules})
+        ui.document({"modules": modules})
         return 0
     for one in found:
         counts = f"{one.records:,} records, {one.rows:,} rows" if one.records is not None else "declaration"
@@ -151,7 +153,7 @@ def module_command(
     return 0
 
 
-@command.command("config")
+@command.command("config", short_help="Check a config and the modules it enables.")
 @click.argument("config", type=PATH)
 @click.option("--source", "sources", multiple=True, metavar="ID=PATH", help="Take this source from a local path.")
 @with_overrides
@@ -168,7 +170,7 @@ def config_command(config: Path, sources: tuple[str, ...], overrides: tuple[str,
 
     found = check_config(config, options_of(project=project, sources=sources, overrides=overrides))
     if ui.mode == "json":
-        ui.document({"ok": True, "config": shown(config), "modules": sorted(use.name for use in found.modules)})
+        ui.document({"config": shown(config), "modules": sorted(use.name for use in found.modules)})
         return 0
     ui.line(f"{shown(config)}: valid, {len(found.modules)} modules enabled", "bold green")
     return 0

@@ -53,7 +53,7 @@ def refuse_findings(found: Iterable[Found], records: Mapping[str, int], allowed:
     counts = ", ".join(f"{name}: {count} of {records[name]} records" for name, count in sorted(over.items()))
     problems.append(
         Problem(
-            f"{total} bad rows{more} ({counts}); allowed: {limit}",
+            f"{total} bad row{'s' if total != 1 else ''}{more} ({counts}); allowed: {limit}",
             hint="mend the data, filter the records out, or say 'bad_rows: {drop_up_to: …}' in the config",
         )
     )

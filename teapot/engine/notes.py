@@ -20,6 +20,11 @@ def notes_of(plan: Plan, modules: Mapping[str, ModuleCount], late_keys: Sequence
                 notes += _expected(
                     f"{planned.name}, source {source.source.id}", source.source.examples, count.sources[source.source.id].records
                 )
+        notes += [
+            f"{planned.name}: nothing is left of source '{name}' ({source.records} records)"
+            for name, source in count.sources.items()
+            if not source.kept
+        ]
         if module.min_examples is not None and count.written < module.min_examples:
             notes.append(f"{planned.name}: {count.written} rows are written, and the module recommends at least {module.min_examples}")
     if late_keys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from teapot.config import load_config
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, Problems
 from teapot.lock import Lock, LockedModule, LockedSource, compare, parse_lock
 from teapot.mapping import build_mapper
-from teapot.model import Config, Filter, Format, Kind, Module, ModuleUse, Pin, PinnedFile, Source, SourceUse
+from teapot.model import Config, Filter, Format, HubOrigin, Kind, Module, ModuleUse, Pin, PinnedFile, Source, SourceUse
 from teapot.project import Project, find_project, read_bytes, read_text, shown
 from teapot.registry import Located, Locations, Registry
 from teapot.settings import config_settings, module_settings, origin_settings
@@ -126,7 +126,7 @@ def make_plan(
     lock, planned = lock_of(config, modules, pinned, old, options)
     if options.locked and old is not None:
         refuse_drift(lock, old, lock_path)
-    return Plan(project, config, kind, planned, lock, old, lock_path, tuple(moved_notes(pinned)))
+    return Plan(project, config, kind, planned, lock, old, lock_path, tuple(moved_notes(config, pinned)))
 
 
 def load_modules(config: Config, registry: Registry) -> list[Module]:
@@ -215,13 +215,16 @@ def pin_all(
     return pinned
 
 
-def moved_notes(pinned: Mapping[str, Sequence[Pinned]]) -> list[str]:
+def moved_notes(config: Config, pinned: Mapping[str, Sequence[Pinned]]) -> list[str]:
+    """One line for each dataset whose branch has moved on, however many sources take from it."""
+    moved: dict[tuple[str, str, str], list[str]] = {}
+    for one in (one for sources in pinned.values() for one in sources):
+        if one.moved and isinstance(one.located.origin, HubOrigin):
+            moved.setdefault((one.located.origin.repo, str(one.locked.pin.commit), one.moved), []).append(f"'{one.located.id}'")
     return [
-        f"source '{one.located.id}' has moved upstream to {one.moved[:12]}; the locked {str(one.locked.pin.commit)[:12]} is used "
-        "('teapot lock CONFIG --upgrade' moves on)"
-        for sources in pinned.values()
-        for one in sources
-        if one.moved
+        f"the dataset '{repo}' has moved on the Hub to {now[:12]}; the locked {locked[:12]} is used for {', '.join(ids)} "
+        f"('teapot lock {shown(config.path)} --upgrade' moves on)"
+        for (repo, locked, now), ids in moved.items()
     ]
 
 
@@ -239,19 +242,27 @@ def lock_of(
         if module.prepare is not None:
             from teapot.sources.prepare import run_prepare
 
-            before = old.modules.get(module.name) if old and options.upgrade != "all" and module.name not in options.upgrade else None
             opened = run_prepare(
                 module,
                 {one.located.id: one.files for one in pinned[module.name]},
-                before=before.prepared if before else None,
+                before=_prepared_before(module, sources, old, options),
                 allow=options.allow_code,
                 cache=cache_folder(),
+                environ=options.environ,
             )
             prepared = opened.pinned
             reads = (planned_prepared(module, uses[module.name], opened),)
         locked[module.name] = LockedModule(module_settings(module), sources, code_of(module), prepared)
         planned.append(PlannedModule(uses[module.name], module, reads))
     return Lock(config_settings(config), locked), tuple(planned)
+
+
+def _prepared_before(module: Module, sources: Mapping[str, LockedSource], old: Lock | None, options: Options) -> PinnedFile | None:
+    """What the lock says that this script made of these inputs: nothing, where the script or an input is another one now."""
+    before = old.modules.get(module.name) if old is not None else None
+    if before is None or options.upgrade == "all" or module.name in options.upgrade:
+        return None
+    return before.prepared if before.code == code_of(module) and before.sources == sources else None
 
 
 def code_of(module: Module) -> dict[str, str]:
@@ -263,7 +274,7 @@ def planned_source(module: Module, use: ModuleUse, pinned: Pinned) -> PlannedSou
     said = use.sources.get(source.id, SourceUse())
     return PlannedSource(
         source=source,
-        files=pinned.files,
+        files=tuple(replace(file, pinned=locked) for file, locked in zip(pinned.files, pinned.locked.pin.files, strict=True)),
         weight=said.weight.value if said.weight else None,
         filters=(*module.filters, *source.filters, *use.filters, *said.filters),
         format=source.format or module.format,

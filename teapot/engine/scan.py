@@ -24,6 +24,7 @@ from teapot.jsontext import JsonError, canonical
 from teapot.mapping import MESSAGE_KEYS, Row, RowError, build_mapper, digest_payload, row_parts
 from teapot.mapping.licence import build_license
 from teapot.mapping.paths import MISSING, getter
+from teapot.mapping.row import drop_nulls
 from teapot.model import Finding, Json, Kind, LicenseSpec, Record
 from teapot.progress import EVERY, Progress, Tick, quiet
 from teapot.rowcheck import check_row
@@ -31,8 +32,9 @@ from teapot.sources.local import OpenFile
 from teapot.sources.readers import Limits, read_records
 
 SPOOL = struct.Struct(">5I")
-OPTIONAL_BITS = {key: 1 << number for number, key in enumerate(MESSAGE_KEYS[2:])}
-"""The optional keys of a message, as bits."""
+CALL_ID = "tool_calls.id"
+OPTIONAL_BITS = {key: 1 << number for number, key in enumerate((*MESSAGE_KEYS[2:], CALL_ID))}
+"""The optional keys of a message, and the one that a tool call has, as bits."""
 
 
 class Dropped(NamedTuple):
@@ -263,8 +265,8 @@ class _SourceReader:
         if self.unseen:
             self.unseen = {name: get for name, get in self.unseen.items() if get(value) in (None, MISSING)}
         license = self.license_of(value)
-        if self.filters(value, row) is not None:
-            return "filter"
+        if (dropping := self.filters(value, row)) is not None:
+            return f"filter:{dropping.field or dropping.role}"
         check_row(row)
         if self.allowed is not None and not spdx.is_allowed(license, self.allowed):
             return "license"
@@ -319,7 +321,7 @@ class _SourceReader:
         if not kept:
             return b""
         try:
-            return canonical(kept)
+            return canonical(drop_nulls(kept))
         except JsonError as error:
             raise RowError("number-out-of-range", f"a kept field: {error}") from None
 
@@ -400,6 +402,9 @@ def message_bits(row: Row) -> int:
             if isinstance(message, dict) and len(message) > 2:
                 for key in message:
                     bits |= OPTIONAL_BITS.get(key, 0)
+                calls = message.get("tool_calls")
+                if isinstance(calls, list) and any(isinstance(call, dict) and "id" in call for call in calls):
+                    bits |= OPTIONAL_BITS[CALL_ID]
     return bits
 
 

@@ -81,6 +81,12 @@ def _pool(candidates: Candidates) -> list[Pair]:
         pairs = pool_of(mine, planned.weight, candidates.sort_key)
         pool.extend(pairs)
         if planned.weight is not None:
+            if mine and not pairs:
+                raise ConfigError(
+                    f"the weight {planned.weight} of source '{planned.source.id}' keeps none of its {len(mine)} rows",
+                    candidates.planned.use.sources[planned.source.id].place,
+                    "raise the weight, or switch the source off with 'false'",
+                )
             pooled = {pair.row for pair in pairs}
             candidates.dropped.extend(_dropped(candidates, row, "source-weight") for row in mine if row not in pooled)
     return pool

@@ -156,6 +156,12 @@ def _end(process: subprocess.Popen[bytes], printed: _Printed) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    for _turn in range(200):  # bounded, because zombies count and their new parent may reap them late or never
+        try:
+            os.killpg(process.pid, 0)
+        except (ProcessLookupError, PermissionError):  # the latter is how some systems speak of zombies
+            break
+        time.sleep(0.01)
     for _turn in range(64):  # more than a pipe holds: what left the group may print for ever
         if not printed.read():
             break
@@ -224,6 +230,7 @@ def _start(order: dict[str, Any]) -> int:  # pragma: no cover
         return child
     try:
         _limit(order["limits"], order["isolate"])
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         os.execv(order["argv"][0], order["argv"])
     except (OSError, ValueError) as error:

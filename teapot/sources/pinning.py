@@ -44,6 +44,7 @@ class Pinner:
         self.report = report
         self.cache = cache or cache_folder()
         self._hub: Hub | None = None
+        self._asker: Hub | None = None
         self._commits: dict[tuple[str, str | None], str | None] = {}
 
     @property
@@ -53,6 +54,15 @@ class Pinner:
 
             self._hub = Hub(offline=self.offline, report=self.report)
         return self._hub
+
+    @property
+    def asker(self) -> Hub:
+        """A client that asks once and does not wait long: what it asks is only for a note."""
+        if self._asker is None:
+            from teapot.sources.hub import Hub
+
+            self._asker = Hub(retries=0, timeout=5)
+        return self._asker
 
     def pin(self, located: Located, old: LockedSource | None) -> Pinned:
         """Resolve a source; ``old`` is what the lock says of it, whose bytes are then demanded.
@@ -122,7 +132,7 @@ class Pinner:
         key = (origin.repo, origin.revision)
         if key not in self._commits:
             try:
-                self._commits[key] = self.hub.current_commit(origin, place=place)
+                self._commits[key] = self.asker.current_commit(origin, place=place)
             except TeapotError:
                 self._commits[key] = None
                 self.ask_moved = False

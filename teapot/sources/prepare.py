@@ -17,7 +17,7 @@ from pathlib import Path
 from teapot.errors import ConfigError, DataError, Place, SourceUnavailable
 from teapot.hashing import sha256_hex
 from teapot.jsontext import canonical
-from teapot.model import Module, PinnedFile
+from teapot.model import Json, Module, PinnedFile
 from teapot.project import inside, read_bytes, shown
 from teapot.sources.box import BoxError, Limits, Outcome, can_isolate, run_boxed
 from teapot.sources.consent import alone_in, demand_consent
@@ -93,8 +93,8 @@ def run_prepare(
 
 def _key(script: str, inputs: Mapping[str, Sequence[OpenFile]]) -> str:
     """The name of an output in the cache: SHA-256 of the canonical JSON of the script's digest and each input's size and SHA-256."""
-    content = {source: [[file.pinned.size, file.pinned.sha256] for file in files] for source, files in inputs.items()}
-    return sha256_hex(canonical({"inputs": content, "script": script}))  # type: ignore[dict-item]
+    content: dict[str, Json] = {source: [[file.pinned.size, file.pinned.sha256] for file in files] for source, files in inputs.items()}
+    return sha256_hex(canonical({"inputs": content, "script": script}))
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -114,7 +114,8 @@ def _working_folder(kept: Path) -> Iterator[Path]:
         kept.mkdir(parents=True, exist_ok=True)
         with alone_in(kept):
             for left in sorted(kept.glob(f"{RUNNING}*")):
-                if (handle := _hold(left)) is not None:
+                with suppress(BlockingIOError, FileNotFoundError):  # in use, or its run has just ended
+                    handle = _hold(left)
                     _remove(left)
                     os.close(handle)
             folder = Path(tempfile.mkdtemp(prefix=RUNNING, dir=kept)).resolve()
@@ -123,18 +124,21 @@ def _working_folder(kept: Path) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder)
-        if handle is not None:
-            os.close(handle)
+        os.close(handle)
 
 
-def _hold(folder: Path) -> int | None:
-    """Mark a folder as in use for as long as the handle is open; ``None`` if it is in use already."""
+def _hold(folder: Path) -> int:
+    """Mark a folder as in use for as long as the handle is open.
+
+    Raises:
+        BlockingIOError: it is in use already.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        return None
+        raise
     return handle
 
 
@@ -222,13 +226,13 @@ def _take_output(folder: Path, module: str, script: Path) -> OpenFile:
         raise DataError(f"the script of module '{module}' wrote no output", place, hint) from None
     except OSError as error:
         raise DataError(f"the output of the script of module '{module}' cannot be read: {error.strerror}", place, hint) from None
-    with os.fdopen(handle, "rb") as source:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise DataError(f"the output of the script of module '{module}' is not a regular file", place, hint)
-        with writing(folder), (folder / "result").open("xb") as target:
-            shutil.copyfileobj(source, target, 2**20)
-            target.flush()
-            os.fsync(target.fileno())
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError(f"the output of the script of module '{module}' is not a regular file", place, hint)
+    with writing(folder), os.fdopen(handle, "rb") as source, (folder / "result").open("xb") as target:
+        shutil.copyfileobj(source, target, 2**20)
+        target.flush()
+        os.fsync(target.fileno())
     result = pin_file(folder / "result", LABEL, place)
     if result.pinned.size == 0:
         raise DataError(f"the output of the script of module '{module}' is empty", place, hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import socket
 import tempfile
@@ -18,7 +19,7 @@ from teapot.engine.counts import count_licenses, count_modules
 from teapot.engine.emit import Emitter, form_of
 from teapot.engine.findings import refuse_findings
 from teapot.engine.notes import notes_of
-from teapot.engine.planning import Options, Plan, make_plan
+from teapot.engine.planning import Options, Plan, lock_path_of, make_plan
 from teapot.engine.scan import Scan, Spool, scan
 from teapot.engine.select import Selection, select
 from teapot.errors import BusyError, CheckFailed, ConfigError, OutputError, Place
@@ -120,6 +121,34 @@ def output_path(config: Config, given: Path | None) -> Path:
     return path
 
 
+def refuse_bytes(*names: str) -> None:
+    """Names that are not UTF-8 cannot stand in a manifest.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for name in names:
+        if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise ConfigError(f"the name '{name}' is not UTF-8", hint="rename the file or the folder")
+
+
+def refuse_foreign_lock(made: Plan, files: Files) -> None:
+    """The lock of a run with overrides lies beside its output, where it must not be taken for the lock of a config there.
+
+    Raises:
+        ConfigError: it would be.
+    """
+    if not made.config.overrides:
+        return
+    own = lock_path_of(made.config.path).resolve() == files.lock.resolve()
+    if own or files.lock.with_suffix(".config").is_file():
+        raise ConfigError(
+            f"a run with --set keeps its own lock beside its output, and '{shown(files.lock)}' is the lock of a config",
+            Place("-o"),
+            "give the output another name",
+        )
+
+
 def plan(config_path: Path, options: Options, watch: Watch | None = None) -> Planned:
     """Read and count everything, write nothing."""
     watch = watch or Watch()
@@ -153,9 +182,12 @@ def compose(config_path: Path, options: Options, output: Path | None = None, wat
     pinner = Pinner(offline=options.offline, report=watch.download)
     made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
     files = Files(output_path(made.config, output))
-    for path in (files.output, files.manifest, files.ledger, files.run):
+    refuse_foreign_lock(made, files)
+    refuse_bytes(made.project.relative(made.config.path), files.output.name)
+    places = (files.output, files.manifest, files.ledger, files.run)
+    for path in places:
         check_place(path, [*made.inputs, made.lock_path])
-    with held(files.output), Staging(files.output.parent, files.stem) as staging:
+    with held(files.output), Staging(files.stem, places) as staging:
         with ExitStack() as stack:
             with writing(files.output):
                 spool = Spool(stack.enter_context(tempfile.TemporaryFile(dir=files.output.parent)))
@@ -189,7 +221,7 @@ def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
         CheckFailed: the same inputs gave other bytes.
     """
     result = Result(TRAIN, entry.rows, entry.sha256)
-    same_inputs = made.old is not None and Lock(made.old.settings, made.old.modules) == made.lock
+    same_inputs = made.old is not None and made.old.has_inputs_of(made.lock)
     if made.old is not None and same_inputs and made.old.result and made.old.result != (result,):
         before = made.old.result[0]
         raise CheckFailed(
@@ -208,7 +240,7 @@ def _manifest(
 ) -> Manifest:
     config = made.config
     form = form_of(found)
-    in_output = made.lock_path == files.lock
+    in_output = bool(config.overrides)
     return Manifest(
         name=config.name,
         config=made.project.relative(config.path),
@@ -239,14 +271,19 @@ def _run_record(made: Plan, files: Files, started: float, notes: tuple[str, ...]
         "host": socket.gethostname(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
-        "output": str(files.output.resolve()),
-        "config": str(made.config.path.resolve()),
-        "lock": str(made.lock_path.resolve()),
-        "project": str(made.project.root),
-        "project_from_output": relative_to(made.project.root, files.output.parent),
-        "sources": [str(file.path) for module in made.modules for source in module.sources for file in source.files],
+        "output": _printable(files.output.resolve()),
+        "config": _printable(made.config.path.resolve()),
+        "lock": _printable(made.lock_path.resolve()),
+        "project": _printable(made.project.root),
+        "project_from_output": _printable(relative_to(made.project.root, files.output.parent)),
+        "sources": [_printable(file.path) for module in made.modules for source in module.sources for file in source.files],
         "notes": list(notes),
     }
+
+
+def _printable(path: Path | str) -> str:
+    """The path as text, also where a folder far up has a name that is not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _commit(staging: Staging, made: Plan, files: Files, lock: Lock | None, manifest: Manifest, stack_lock: Path) -> None:

@@ -23,6 +23,7 @@ from teapot.project import Project, find_project, shown
 from teapot.registry import Located, Locations, Registry, load_module_file
 from teapot.sources.local import find_files
 from teapot.sources.pinning import Pinner
+from teapot.verbs.several import Several
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,19 @@ def list_modules(project: Project) -> list[ModuleInfo]:
         ConfigError: a declaration is wrong.
     """
     registry = Registry(project)
+    return [_info(module) for module in _load_all(registry, registry.names())]
+
+
+def _load_all(registry: Registry, names: Sequence[str]) -> list[Module]:
     problems = Problems()
-    infos = []
-    for name in registry.names():
+    modules = []
+    for name in names:
         try:
-            infos.append(_info(registry.load(name)))
+            modules.append(registry.load(name))
         except ConfigError as error:
             problems.found.extend(error.problems)
     problems.raise_as(ConfigError)
-    return infos
+    return modules
 
 
 def _info(module: Module) -> ModuleInfo:
@@ -108,7 +113,7 @@ def list_sources(project: Project, config_path: Path | None, options: Options) -
         modules = load_modules(read_config(config_path, options.overrides), registry)
         lock = read_lock(lock_path_of(config_path))
     else:
-        modules = registry.all()
+        modules = _load_all(registry, registry.names())
     pinner = Pinner(offline=True)
     return [_source_info(one, lock, pinner) for one in Locations(registry, options.sources, options.environ).locate(modules)]
 
@@ -217,19 +222,22 @@ def check_modules(project: Project, names: Sequence[str], paths: Sequence[Path],
     """Check declarations, and the data of modules that lie here entirely (``data``: of all).
 
     Raises:
-        TeapotError: something is wrong; everything that is wrong with a declaration is listed.
+        TeapotError: something is wrong; everything that is wrong with a declaration, or with any module's data, is listed.
     """
     registry = Registry(project)
-    modules: list[Module] = [load_module_file(_module_file(path)) for path in paths]
-    problems = Problems()
-    for name in names:
-        try:
-            modules.append(registry.load(name))
-        except ConfigError as error:
-            problems.found.extend(error.problems)
-    problems.raise_as(ConfigError)
+    tried = Several()
+    modules = _load_all(registry, names)
+    for path in paths:
+        with tried.trying():
+            modules.append(load_module_file(_module_file(path)))
+    tried.raise_gravest()
     Locations(registry, options.sources, options.environ).locate(modules)
-    return [check_module(project, module, data=data, options=options) for module in modules]
+    checked = []
+    for module in modules:
+        with tried.trying():
+            checked.append(check_module(project, module, data=data, options=options))
+    tried.raise_gravest()
+    return checked
 
 
 def _module_file(path: Path) -> Path:

@@ -12,10 +12,11 @@ from teapot.engine.findings import refuse_findings
 from teapot.engine.planning import Options, Plan, load_modules, lock_path_of, make_plan, read_config, read_lock, settings_only
 from teapot.engine.scan import Spool, scan
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, TeapotError
-from teapot.lock import Drift, Lock, compare
+from teapot.lock import Drift, Lock, compare, compare_asked
 from teapot.progress import Report
 from teapot.project import find_project, shown
 from teapot.registry import Locations, Registry
+from teapot.settings import origin_settings
 from teapot.sources.pinning import Pinner, upstream_drift
 from teapot.writer import Staging, check_place, held
 
@@ -53,7 +54,7 @@ def lock(config_path: Path, options: Options, *, dry_run: bool = False, report: 
         _check_upgrade(config_path, options.upgrade)
     pinner = Pinner(offline=options.offline, ask_moved=not upgrading, report=report)
     made = make_plan(config_path, options, pinner)
-    same = made.old is not None and Lock(made.old.settings, made.old.modules) == made.lock
+    same = made.old is not None and made.old.has_inputs_of(made.lock)
     new = made.old if same and made.old is not None else made.lock
     drift = tuple(compare(made.old, made.lock)) if made.old is not None else ()
     before = _counts_before(config_path, options) if upgrading and not same else None
@@ -75,7 +76,7 @@ def _check_upgrade(config_path: Path, names: frozenset[str]) -> None:
 
 def _write(path: Path, new: Lock, made: Plan) -> None:
     check_place(path, [made.config.path])
-    with held(path), Staging(path.parent, path.name) as staging:
+    with held(path), Staging(path.name, [path]) as staging:
         staging.write(path, new.to_bytes())
         staging.commit()
 
@@ -121,8 +122,10 @@ def check(config_path: Path, options: Options) -> list[str]:
         pinner = Pinner(offline=options.offline, ask_moved=False)
         for located in Locations(registry, options.sources, options.environ).locate(modules):
             locked = old.modules[located.module].sources.get(located.id)
-            if locked is not None:
-                problems += [Problem(one, place) for one in upstream_drift(pinner, located, locked)]
+            if locked is None:
+                continue
+            asked = [str(one) for one in compare_asked(located.id, locked.original, origin_settings(located.asked))]
+            problems += [Problem(one, place) for one in asked or upstream_drift(pinner, located, locked)]
     if problems:
         hint = f"compose keeps using the locked bytes; 'teapot lock {shown(config_path)} --upgrade' accepts what is there now"
         problems[-1] = replace(problems[-1], hint=hint)

@@ -330,7 +330,7 @@ class _RowCheck:
             self._fail(number, "the ledger has another module, source, license or digest for this line")
             return
         occurrence, copy = entry.occurrence or 0, entry.copy or 0
-        if occurrence > MAX_INTEGER or copy >= 2**32:
+        if not (0 <= occurrence <= MAX_INTEGER and 0 <= copy < 2**32):
             self._fail(number, "the ledger has an impossible occurrence or copy for this line")
             return
         if not _id_fits(value["id"], digest, occurrence, copy):
@@ -385,7 +385,7 @@ class _LedgerWalk:
         self.content = ContentHash()
         self.count = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
-        self.kept: Counter[str] = Counter()
+        self.kept: Counter[tuple[str, str]] = Counter()
         self.line = 0
         self.pending: Entry | None = None
         self.broken: str | None = None
@@ -411,7 +411,7 @@ class _LedgerWalk:
         self.line += 1
         if entry.line != self.line or entry.reason is not None or None in (entry.digest, entry.occurrence, entry.copy, entry.license):
             self.broken = self.broken or f"the entry of line {self.line} is not whole, or out of order"
-        self.kept[entry.module] += entry.copy == 0
+        self.kept[entry.module, entry.source] += entry.copy == 0
         return entry
 
     def finish(self, report: Report, manifest: Manifest, name: str) -> None:
@@ -430,10 +430,12 @@ class _LedgerWalk:
             report.fail("the ledger's content does not have the digest that the manifest names", place, "restore it, or compose again")
         for module, count in manifest.modules.items():
             dropped = {reason: number for (owner, reason), number in sorted(self.dropped.items()) if owner == module}
-            if dropped != dict(count.dropped) or self.kept[module] != count.kept:
+            kept = {source: self.kept[module, source] for source in count.sources}
+            expected = {source: said.kept for source, said in count.sources.items()}
+            if dropped != dict(count.dropped) or kept != expected:
                 report.fail(
-                    f"the ledger has {self.kept[module]} rows of module '{module}' and dropped {_counts(dropped)}; "
-                    f"the manifest says {count.kept} and {_counts(count.dropped)}",
+                    f"the ledger has of module '{module}' the rows {_counts(kept)} and dropped {_counts(dropped)}; "
+                    f"the manifest says {_counts(expected)} and {_counts(count.dropped)}",
                     place,
                     "compose again",
                 )

@@ -16,6 +16,7 @@ DECIMALS = ["1", "1.0", "0.3", "0.29", "0.5", "2.5", "2", "0.05", "1.999", "3.33
 LEAST = [3] + 12 * [5] + [1, 0]
 SHARES = ["0.1", "0.2", "0.25", "0.35", "0.5", "0.05"]
 TOOLS = ["", jcs([{"type": "function", "function": {"name": "f", "parameters": {}}}]), jcs([{"name": "😀", "\ufb33": 1}])]
+EXTRAS: list[dict[str, Any]] = [{}, {}, {}, {"reasoning_content": "so"}, {"train": False}, {"name": "bot"}]
 
 texts = st.sampled_from(TEXTS)
 META = {
@@ -30,8 +31,7 @@ META = {
 @st.composite
 def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     answer: dict[str, Any] = {"role": "assistant", "content": draw(texts)}
-    for name, value in draw(st.sampled_from([{}, {}, {}, {"reasoning_content": "so"}, {"train": False}, {"name": "bot"}])).items():
-        answer[name] = value
+    answer |= draw(st.sampled_from(EXTRAS))
     messages = [{"role": "user", "content": draw(texts)}, answer]
     if draw(st.integers(0, 3)) == 0:
         messages += [{"role": "user", "content": draw(texts)}, {"role": "assistant", "content": draw(texts)}]
@@ -62,6 +62,7 @@ def modules(draw: st.DrawFn, name: str, sources: list[str], weights: st.SearchSt
             "id": source,
             "rows": draw(st.lists(rows(unique_ids), min_size=draw(st.sampled_from(LEAST)), max_size=max_rows)),
         }
+        made["files"] = draw(st.integers(1, max(1, min(len(made["rows"]), 6))))
         if draw(optional):
             made["cap"] = draw(st.integers(1, max_rows))
         if draw(optional):

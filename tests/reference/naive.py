@@ -109,12 +109,16 @@ def canonical(row: dict[str, Any]) -> str:
     return jcs({**row["body"], "tools": row.get("tools", "")})
 
 
+def digest_of(row: dict[str, Any]) -> bytes:
+    return hashlib.sha256(canonical(row).encode()).digest()
+
+
 def candidates(module: dict[str, Any]) -> list[Candidate]:
     found: list[Candidate] = []
     for source in module["sources"]:
         for row in source["rows"]:
             form = canonical(row)
-            digest = hashlib.sha256(form.encode()).digest()
+            digest = digest_of(row)
             occurrence = sum(1 for earlier in found if earlier.digest == digest)
             found.append(Candidate(len(found), source["id"], row, form, digest, occurrence))
     return found
@@ -178,6 +182,12 @@ def pool(seed: int, module: dict[str, Any], rows: list[Candidate]) -> list[tuple
     return sorted(pairs, key=lambda pair: (pair[0].number, pair[1]))
 
 
+def lost_sources(module: dict[str, Any], rows: list[Candidate], pairs: list[tuple[Candidate, int]]) -> set[tuple[str, str]]:
+    """A source that has rows, and whose weight puts none of them into the pool."""
+    lost = {row.source for row in rows} - {row.source for row, _ in pairs}
+    return {("no-rows", module["name"])} if lost else set()
+
+
 # ---------------------------------------------------------------- 6. how many
 
 
@@ -211,9 +221,10 @@ def counts(weights: dict[str, Any], pools: dict[str, int]) -> dict[str, int]:
             shares[name] = Fraction(weight["share"])
     if shares:
         number.update(split(sum(number.values()), shares, errors))
-    for name, count in number.items():
-        if count == 0 or pools[name] == 0:
+    for name, size in pools.items():
+        if size == 0 or number.get(name) == 0:
             errors.add(("no-rows", name))
+    for name, count in number.items():
         if name in shares and count > pools[name]:
             errors.add(("too-few-rows", name))
     if errors:
@@ -226,9 +237,9 @@ def split(others: int, shares: dict[str, Fraction], errors: set[tuple[str, str]]
     together = sum(shares.values(), Fraction(0))
     if together >= 1:
         errors.add(("shares-too-large", ""))
-        return {}
     if others == 0:
         errors.add(("nothing-to-share", ""))
+    if together >= 1 or others == 0:
         return {}
     ours = half_even(others / (1 - together)) - others
     exact = {name: ours * share / together for name, share in shares.items()}
@@ -312,12 +323,14 @@ def compose(mix: Mix) -> Result:
     seed = mix["seed"]
     parts: list[Part] = []
     pools: dict[str, list[tuple[Candidate, int]]] = {}
+    lost: set[tuple[str, str]] = set()
     for module in mix["modules"]:
         found = candidates(module)
         rows = kept(seed, module, found)
         pairs = pools[module["name"]] = pool(seed, module, rows)
+        lost |= lost_sources(module, rows, pairs)
         parts.append(Part(module["name"], found, [row.number for row in rows], [(row.number, copy) for row, copy in pairs]))
-    errors = duplicate_ids(parts)
+    errors = duplicate_ids(parts) | lost
     try:
         number = counts({module["name"]: module["weight"] for module in mix["modules"]}, {name: len(p) for name, p in pools.items()})
     except Refused as refused:
@@ -325,7 +338,7 @@ def compose(mix: Mix) -> Result:
     for part in parts:
         part.rows = number[part.name]
         part.copies = copies(seed, part.name, pools[part.name], part.rows)
-    errors = duplicate_ids(parts)
+    errors = duplicate_ids(parts) | lost
     if errors:
         raise Refused(errors)
     return Result(parts, ordered(seed, parts))

@@ -1,6 +1,7 @@
 """Mixes for ``naive`` as real project folders, so that the product can compose them.
 
 Beyond what ``naive`` reads, a mix may hold ``allowed``, the licences of the config, and ``weights_apart``: weights then stand under ``training``.
+A source may hold ``files``: over how many its rows are spread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from teapot.verbs.compose import compose
 from tests.reference.naive import KINDS, Mix
 
 FORMATS = dict(zip(map(tuple, KINDS), ["messages", "prompt-completion", "preference", "labelled", "prompt-only", "text"], strict=True))
+
+FILES = ["10", "9", "B", "a-1", "a", "é"]
+"""Names of files by their bytes, ``.jsonl`` included; no locale sorts them like this."""
 
 
 class Number(str):
@@ -32,7 +36,7 @@ def flow(value: Any) -> str:
 
 def record_of(row: dict[str, Any]) -> dict[str, Any]:
     """A record that the module written by :func:`write_project` turns into this row."""
-    record = {name: row[name] for name in ("id", "category") if name in row}
+    record: dict[str, Any] = {name: row[name] for name in ("id", "category") if name in row}
     record |= {**row["body"], **row.get("meta", {}), "license": row["license"]}
     if row.get("tools"):
         record["tools"] = json.loads(row["tools"])
@@ -44,7 +48,7 @@ def _declaration(module: dict[str, Any]) -> dict[str, Any]:
     keys = set(rows[0]["body"]) if rows else {"messages"}
     data: dict[str, Any] = {"sources": [], "format": next(name for kind, name in FORMATS.items() if set(kind) == keys)}
     for source in module["sources"]:
-        entry = {"id": source["id"], "path": f"data/{source['id']}.jsonl"}
+        entry = {"id": source["id"], "path": f"data/{source['id']}/*.jsonl"}
         entry["keep"] = sorted({name for row in source["rows"] for name in row.get("meta", {})})
         data["sources"].append(entry | ({"cap": source["cap"]} if "cap" in source else {}))
     if "cap" in module:
@@ -73,16 +77,24 @@ def config_text(mix: Mix) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _write_source(folder: Path, source: dict[str, Any]) -> None:
+    folder.mkdir(parents=True)
+    lines = [json.dumps(record_of(row), ensure_ascii=False) + "\n" for row in source["rows"]]
+    names = FILES[: source.get("files", 1)]
+    for place, name in enumerate(names):
+        part = lines[len(lines) * place // len(names) : len(lines) * (place + 1) // len(names)]
+        (folder / f"{name}.jsonl").write_bytes("".join(part).encode())
+
+
 def write_project(folder: Path, mix: Mix) -> Path:
     """Write the modules, their data and a config; the answer is the config's path."""
     for module in mix["modules"]:
         home = folder / "modules" / module["name"]
-        (home / "data").mkdir(parents=True)
+        home.mkdir(parents=True)
         declaration = _declaration(module)
         (home / "module.yaml").write_text("".join(f"{key}: {flow(value)}\n" for key, value in declaration.items()), encoding="utf-8")
         for source in module["sources"]:
-            lines = [json.dumps(record_of(row), ensure_ascii=False) + "\n" for row in source["rows"]]
-            (home / "data" / f"{source['id']}.jsonl").write_bytes("".join(lines).encode())
+            _write_source(home / "data" / source["id"], source)
     config = folder / "configs" / "mix.config"
     config.parent.mkdir(parents=True)
     config.write_text(config_text(mix), encoding="utf-8")
@@ -121,5 +133,5 @@ SAYS = {
 def reasons(error: TeapotError) -> set[str]:
     """The names that ``naive`` has for what went wrong; a problem that it does not know stands as it is."""
     messages = [problem.message for problem in error.problems]
-    findings = [message for message in messages if " bad rows (" not in message]  # that one only counts the others
+    findings = [message for message in messages if " bad row" not in message]  # that one only counts the others
     return {next((name for words, name in SAYS.items() if words in message), message) for message in findings}

@@ -99,7 +99,7 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
         "rows": ("exactly four of nine rows", one(texts(9), {"rows": 4})),
         "share-ties": ("three rows for two equal shares: the odd one goes to the first name", shares(tied)),
         "share-half-even": (
-            "12.5 rows round to 12, and two thirds beat one third",
+            "12.5 rows round to 12; two rows shared as 0.666 and 1.334 are one each",
             shares({"m/plain": (10, {"rows": 10}), "m/few": (5, {"share": "0.0666"}), "m/more": (5, {"share": "0.1334"})}),
         ),
         "sources": (

@@ -1,0 +1,1 @@
+"""Damage, tampering and interruptions: what the product must notice."""

@@ -1,0 +1,164 @@
+"""G2: any byte of an output, its manifest, its lock or its ledger that changes is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teapot.errors import CheckFailed, Exit
+from teapot.ledger import ContentHash, Entry, read_ledger
+from tests.faults.tiny import Made, greetings, made_of
+from tests.helpers import fails, succeeds
+
+PLACES = ["output", "manifest", "lock"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_of(greetings(tmp_path_factory.mktemp("flip")), "tiny")
+
+
+@pytest.fixture
+def file(made: Made, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """One file of the set, as it was again after the test."""
+    path: Path = getattr(made, request.param)
+    data = path.read_bytes()
+    yield path
+    path.write_bytes(data)
+    assert made.validate().ok
+
+
+def flipped(path: Path, step: int = 1) -> Iterator[tuple[int, bytes]]:
+    """The file's bytes with one bit of one byte changed, at every ``step``-th place; which bit goes round."""
+    data = path.read_bytes()
+    for place in range(0, len(data), step):
+        changed = bytearray(data)
+        changed[place] ^= 1 << (place % 8)
+        yield place, bytes(changed)
+
+
+@pytest.mark.parametrize("file", PLACES, indirect=True)
+def test_every_byte(made: Made, file: Path) -> None:
+    missed = []
+    for place, data in flipped(file):
+        file.write_bytes(data)
+        if made.validate().ok:
+            missed.append(place)
+    assert missed == []
+
+
+def test_a_flip_in_the_output_is_located(made: Made) -> None:
+    """The report names the very line; a flipped newline may also be told as the line after it."""
+    data = made.output.read_bytes()
+    try:
+        for place, changed in flipped(made.output, 7):
+            made.output.write_bytes(changed)
+            line = data.count(b"\n", 0, place) + 1
+            places = [problem.place for problem in made.validate().problems if problem.place is not None]
+            assert any(one.file.endswith("train-tiny.jsonl") and one.line == line for one in places), place
+    finally:
+        made.output.write_bytes(data)
+
+
+def test_a_flip_is_in_its_block(made: Made) -> None:
+    data = made.output.read_bytes()
+    made.output.write_bytes(data.replace(b"hello, 0", b"hello, O"))
+    try:
+        messages = [problem.message for problem in made.validate().problems]
+    finally:
+        made.output.write_bytes(data)
+    assert f"the bytes differ, first in block 1 of 1 (bytes 0 to {len(data) - 1})" in messages
+
+
+@pytest.mark.parametrize("file", PLACES, indirect=True)
+def test_a_sample_through_the_command_line(made: Made, file: Path) -> None:
+    command = ("validate", "compose", "train-tiny.jsonl")
+    succeeds(made.project.cli(*command))
+    size = file.stat().st_size
+    for _, data in flipped(file, size // 3):
+        file.write_bytes(data)
+        said = fails(made.project.cli(*command), Exit.INVALID)
+        assert file.name in said
+
+
+def content(path: Path) -> tuple[list[Entry], str]:
+    digest = ContentHash()
+    entries = list(read_ledger(path, "ledger"))
+    for entry in entries:
+        digest.add(entry)
+    return entries, digest.hexdigest()
+
+
+def test_every_byte_of_the_ledger(made: Made) -> None:
+    """A flip of Parquet's own bookkeeping may change nothing that is read; then nothing is what it must change."""
+    data = made.ledger.read_bytes()
+    entries, digest = content(made.ledger)
+    noticed, harmless = 0, []
+    try:
+        for place, changed in flipped(made.ledger):
+            made.ledger.write_bytes(changed)
+            try:
+                now = content(made.ledger)
+            except CheckFailed:
+                noticed += 1
+                continue
+            if now[1] == digest:
+                assert now[0] == entries, place
+                harmless.append(place)
+            else:
+                noticed += 1
+        for place in harmless[::40]:
+            made.ledger.write_bytes(data[:place] + bytes([data[place] ^ 1 << (place % 8)]) + data[place + 1 :])
+            assert made.validate().ok, place
+    finally:
+        made.ledger.write_bytes(data)
+    assert noticed > len(data) // 4
+
+
+@pytest.mark.parametrize("file", [*PLACES, "ledger"], indirect=True)
+def test_every_truncation(made: Made, file: Path) -> None:
+    data = file.read_bytes()
+    for size in sorted({0, 1, len(data) - 1, len(data) - 2, *range(0, len(data), 97)}):
+        file.write_bytes(data[:size])
+        assert not made.validate().ok, size
+
+
+@pytest.mark.parametrize("file", PLACES, indirect=True)
+@pytest.mark.parametrize("extra", [b"\n", b" ", b"\0", b"{}\n", b"\xff", b"\xef\xbb\xbf"])
+def test_appended_and_prepended_bytes(made: Made, file: Path, extra: bytes) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data + extra)
+    assert not made.validate().ok
+    file.write_bytes(extra + data)
+    assert not made.validate().ok
+
+
+@pytest.mark.parametrize("file", PLACES, indirect=True)
+def test_other_line_ends(made: Made, file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"\n", b"\r\n"))
+    assert not made.validate().ok
+    file.write_bytes(data.removesuffix(b"\n"))
+    report = made.validate()
+    assert not report.ok
+    assert all(problem.place is not None and problem.place.file.endswith(file.name) for problem in report.problems)
+
+
+@pytest.mark.parametrize("file", [*PLACES, "ledger"], indirect=True)
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]\n", b"null\n", b"not json\n", b"\x80\n", b"PAR1", b"PAR1" * 4])
+def test_another_file_in_its_place(made: Made, file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+    assert not made.validate().ok
+
+
+@pytest.mark.parametrize("file", [*PLACES, "ledger"], indirect=True)
+def test_a_missing_file(made: Made, file: Path) -> None:
+    file.unlink()
+    report = made.validate()
+    assert [problem.message.split(" '")[0] for problem in report.problems] == [
+        {"output": "there is no file", "manifest": "there is no manifest", "lock": "there is no lock", "ledger": "there is no ledger"}[
+            next(name for name in (*PLACES, "ledger") if getattr(made, name) == file)
+        ]
+    ]
