@@ -117,8 +117,6 @@ def _run(arguments: list[str], ui: Ui) -> int:
     except TeapotError as error:
         ui.errors(error.problems, error.exit)
         return error.exit
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except click.ClickException as error:
         ui.errors([usage_problem(error)], Exit.USAGE)
         return Exit.USAGE
@@ -128,8 +126,10 @@ def _run(arguments: list[str], ui: Ui) -> int:
     except Terminated:
         ui.errors([Problem("terminated", hint=TORN)], Exit.TERMINATED)
         return Exit.TERMINATED
-    except SystemExit:  # what click makes of a reader that went away while it printed the help
-        raise NoStandardOutput(None) from None
+    except SystemExit as ended:  # how click ends a completion, and what it makes of a reader that went away
+        if ended.code:
+            raise NoStandardOutput(None) from None
+        return Exit.OK
     except NoStandardOutput:
         raise
     except (OSError, UnicodeEncodeError) as error:

@@ -11,7 +11,7 @@ from teapot.errors import Place
 from teapot.model import Filter, Module, ModuleUse, Multiplier, Share, SourceUse, Weight
 from teapot.modules import INLINE_DATA_KEYS, INLINE_SOURCE_KEYS, parse_inline
 from teapot.modules_rules import parse_filters
-from teapot.weights import decimal_text, parse_multiplier, parse_weight
+from teapot.weights import WEIGHT_KEYS, decimal_text, parse_multiplier, parse_weight
 from teapot.yamltext import Entry, Mapping, Node, Scalar
 
 USE_KEYS = ("weight", "filters", "sources")
@@ -107,8 +107,10 @@ def _check_keys(check: Check, entry: Entry, node: Mapping) -> None:
     for one in node.entries:
         if one.key in known:
             continue
-        if one.key not in MODULE_KEYS:
-            check.unknown("key", one.key, MODULE_KEYS, one.place)
+        if one.key in WEIGHT_KEYS:  # with 'rows' or 'share' beside it the mapping would be a weight
+            check.add(f"'{one.key}' of '{entry.key}' goes with 'rows'", one.place, "write {rows: 500, repeat: true}")
+        elif one.key not in MODULE_KEYS:
+            check.unknown("key", one.key, (*MODULE_KEYS, *WEIGHT_KEYS), one.place)
         elif known == USE_KEYS:
             hint = "add 'source: {…}', or write it in the module's module.yaml"
             check.add(f"'{one.key}' of '{entry.key}' is for a module without a folder", one.place, hint)

@@ -126,17 +126,25 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
     """Where two JSON values differ: (path, old, new), deepest first known place; an absent value is ``None``."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted(set(old) | set(new)):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            here = f"{path}.{key}" if path else key
+            if key in old and key in new:
+                yield from differences(old[key], new[key], here)
+            else:
+                yield here, old.get(key), new.get(key)
     elif _named(old) and _named(new):
         yield from differences({item["id"]: item for item in old}, {item["id"]: item for item in new}, path)
         if (before := [item["id"] for item in old]) != (after := [item["id"] for item in new]) and sorted(before) == sorted(after):
             yield f"{path} (order)", before, after
-    elif old != new or (old is not None and new is not None and canonical(old) != canonical(new)):  # 1 == True, says Python
+    elif canonical(old) != canonical(new):  # and not "old != new", to which 1 and true are equal
         yield path, old, new
 
 
 def _named(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, dict) and "id" in item for item in value)
+    """Whether it is a list of things that each have an id of their own."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    ids = [item["id"] for item in value if isinstance(item, dict) and isinstance(item.get("id"), str)]
+    return len(ids) == len(set(ids)) == len(value)
 
 
 def shown(value: Any) -> str:

@@ -82,7 +82,7 @@ class FormatParser:
     # ---- templates
 
     def _templates(self, mapping: Mapping) -> Format | None:
-        fields = self.check.fields(mapping, "'format'", MAPPING_KEYS if mapping.entries else ())
+        fields = self.check.fields(mapping, "'format'", ("name", *MAPPING_KEYS) if mapping.entries else ())
         assert fields is not None
         if any(entry.key not in MAPPING_KEYS for entry in mapping.entries):
             return None

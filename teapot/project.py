@@ -80,7 +80,7 @@ def inside(folder: Path, name: str, place: Place | None) -> Path:
     if not path.exists():
         raise ConfigError(f"the file '{shown(path)}' does not exist", place, "create it, or correct the name")
     if not path.is_file():
-        raise ConfigError(f"'{shown(path)}' is not a regular file", place)
+        raise ConfigError(f"'{shown(path)}' is not a regular file", place, "put a file there, or correct the path")
     return path
 
 
@@ -93,7 +93,7 @@ def read_bytes(path: Path, place: Place | None = None) -> bytes:
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
-            raise ConfigError(f"'{shown(path)}' is not a regular file", place)
+            raise ConfigError(f"'{shown(path)}' is not a regular file", place, "put a file there, or correct the path")
         if info.st_size > MAX_TEXT:
             raise ConfigError(f"'{shown(path)}' has {info.st_size} bytes; at most {MAX_TEXT} are read", place)
         return path.read_bytes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,14 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         hint = "free some space, or write elsewhere with -o" if error.errno in (28, 122) else "check the folder and its permissions"
         raise OutputError(f"cannot write '{shown(path)}': {error.strerror or error}", hint=hint) from error
+
+
+@contextmanager
+def scratch(folder: Path | None = None) -> Iterator[BinaryIO]:
+    """A nameless file in ``folder``, or where temporary files go. It flushes once more when it is closed, so a full disk can show there too."""
+    folder = folder or Path(tempfile.gettempdir())
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as stream:
+        yield stream
 
 
 @contextmanager

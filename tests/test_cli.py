@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -404,3 +405,152 @@ def test_every_command_is_listed_and_loads() -> None:
         command = group.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None and command.name == name
     assert group.get_command(None, "brew") is None  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- the same, in this process
+
+
+def test_main(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    from teapot.cli import main
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    monkeypatch.setattr(sys, "argv", ["teapot", "--version"])
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert signal.getsignal(signal.SIGTERM) is _terminate
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("teapot ")
+
+
+@pytest.mark.parametrize("arguments", ["modules", "modules --json", "--help", "peek local/one"])
+def test_a_reader_that_is_gone(project: Project, capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8", buffering=1) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run(arguments.split()) == Exit.UNWRITABLE
+        stream.write("nobody reads this, and nobody minds\n")
+    assert "error" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", ["modules", "modules --json", "compose nowhere.config --json", "--version"])
+def test_a_full_disk_behind_stdout(project: Project, capsys: Capture, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run(arguments.split()) == Exit.UNWRITABLE
+    assert "no space" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_stderr(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = None
+    spare, full = project.root / "spare", Path("/dev/full")
+    with suppress(OSError), full.open("w", encoding="utf-8", buffering=1) as stream, spare.open("w", encoding="utf-8") as other:
+        monkeypatch.setattr(sys, "stdout", other)  # what is let go is this one, not the one of the tests
+        monkeypatch.setattr(sys, "stderr", stream)
+        code = run(["compos"])
+    assert code == Exit.UNWRITABLE
+
+
+def test_odd_names_in_this_process(project: Project, capsys: Capture) -> None:
+    (project.root / "configs" / "mix.config").rename(project.root / "configs" / os.fsdecode(b"\xff.config"))
+    assert run(["compose", os.fsdecode(b"configs/\xff.config")]) == Exit.USAGE
+    assert "the name 'configs/\\udcff.config' is not UTF-8" in capsys.readouterr().err
+    assert run(["lock", os.fsdecode(b"configs/\xff.config")]) == 0
+    rows = project.root / "modules" / "local" / "one" / "rows.jsonl"
+    rows.rename(rows.with_name(os.fsdecode(b"\xfd.jsonl")))
+    project.module("local/one", "data:\n  sources: [{id: one, path: '*.jsonl'}]\n  format: messages\n")
+    capsys.readouterr()
+    assert run(["validate", "module", "--all"]) == Exit.USAGE
+    assert "the name '\\udcfd.jsonl' is not UTF-8" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- what people read
+
+
+def test_the_table_of_a_mix(project: Project, capsys: Capture) -> None:
+    for name, count in (("two", 8), ("three", 3), ("four", 7)):
+        project.module(f"local/{name}", f"data:\n  sources: [{{id: {name}, path: rows.jsonl}}]\n  format: messages\n")
+        project.jsonl(f"modules/local/{name}/rows.jsonl", [row(number, name) for number in range(count)])
+    mix = "{local/one: 2.5, local/two: {weight: {share: 0.25}}, local/three: {weight: {rows: 7, repeat: true}}, local/four: {weight: {rows: 6}}}"
+    project.config("mix", f"modules: {mix}\nlicense: {{allowed: all}}\n")
+    assert run(["plan", "configs/mix.config"]) == 0
+    out = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "local/four 6 rows 7 1 weight 6 22.2 % MIT" in lines
+    assert "local/one 2.5 3 - 7 25.9 % MIT" in lines
+    assert "local/three 7 rows, repeated 3 - 7 25.9 % MIT" in lines
+    assert "local/two share 0.25 8 1 weight 7 25.9 % MIT" in lines
+    assert "total 21 27" in lines
+    assert lines[-1] == "27 rows would be written, seed 42"
+
+
+def test_a_weight_that_is_no_short_decimal_is_a_fraction() -> None:
+    from teapot.commands.tables import percent, weight_text
+
+    assert [weight_text(one) for one in ("3/10", "1", "1/3", "5/2")] == ["0.3", "1", "1/3", "2.5"]
+    assert (percent(1, 3), percent(0, 0)) == ("33.3 %", "-")
+
+
+def test_lock_for_people(project: Project, capsys: Capture) -> None:
+    assert run(["lock", "--all"]) == 0
+    assert capsys.readouterr().out == "configs/mix.lock  written: commit it\n"
+    assert run(["lock", "configs/mix.config", "--check"]) == 0
+    assert capsys.readouterr() == ("configs/mix.lock is true\n", "")
+    assert run(["lock", "configs/mix.config"]) == 0
+    assert capsys.readouterr().out == "configs/mix.lock  is up to date\n"
+    project.jsonl("new.jsonl", [row(number, "New?") for number in range(4)])
+    rows = project.root / "modules" / "local" / "one" / "rows.jsonl"
+    old = rows.rename(project.root / "old.jsonl")
+    (project.root / "new.jsonl").rename(rows)
+    assert run(["lock", "configs/mix.config", "--check"]) == Exit.INVALID
+    out, err = capsys.readouterr()
+    assert (out, "--upgrade' accepts what is there now" in err) == ("", True)
+    assert run(["lock", "configs/mix.config", "--upgrade", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert "local/one - 4 - MIT 4" in [" ".join(line.split()) for line in out.splitlines()]
+    assert out.endswith("configs/mix.lock  would change\n")
+    assert "the bytes of the old lock are gone" in err
+    assert run(["lock", "configs/mix.config", "--upgrade", "local/one"]) == 0
+    assert capsys.readouterr().out.endswith("configs/mix.lock  written: commit it\n")
+    old.rename(rows)
+    project.write("configs/bad.config", "modules: {}\n")
+    assert run(["lock", "--all", "--upgrade"]) == Exit.USAGE
+    out, err = capsys.readouterr()
+    assert "configs/mix.lock  written: commit it" in out
+    assert "error: configs/bad.config" in err
+
+
+def test_a_rebuild_that_cannot_be_made(project: Project, capsys: Capture) -> None:
+    assert run(["compose", "configs/mix.config"]) == 0
+    assert "lock      configs/mix.lock  (written: commit it)" in capsys.readouterr().out
+    (project.root / "modules" / "local" / "one" / "rows.jsonl").unlink()
+    assert run(["validate", "compose", "train-mix.jsonl", "--no-lock"]) == 0
+    assert "  --  the lock was not checked (--no-lock)\n" in capsys.readouterr().out
+    assert run(["validate", "compose", "train-mix.jsonl", "--rebuild"]) == Exit.UNAVAILABLE
+    out, err = capsys.readouterr()
+    assert out == "train-mix.jsonl: INVALID\n"
+    assert "nothing is at 'modules/local/one/rows.jsonl'" in err
+
+
+def test_notes_are_shown(project: Project, capsys: Capture) -> None:
+    project.config("open", "modules: {local/one: true}\n")
+    for command in ("plan", "compose"):
+        assert run([command, "configs/open.config"]) == 0
+        assert "note: no license is filtered" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"), [("teapot comp", "compose"), ("teapot validate m", "module"), ("teapot compose --lo", "--locked")]
+)
+def test_completion(capsys: Capture, monkeypatch: pytest.MonkeyPatch, words: str, completed: str) -> None:
+    monkeypatch.setenv("_TEAPOT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert run([]) == 0
+    assert capsys.readouterr() == (f"plain,{completed}\n", "")

@@ -4,6 +4,7 @@ earlier output as it was. The messages are in ``snapshots/errors``; ``TEAPOT_UPD
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,10 +162,11 @@ def test_absent(project: Project, name: str, capfd: pytest.CaptureFixture[str]) 
     said = capfd.readouterr()
     assert said.out == ""
     assert "a bug in Teapot" not in said.err
+    words = re.sub("(cannot be read as Parquet): .*", r"\1: …", said.err)  # what pyarrow says depends on its version
     snapshot = SNAPSHOTS / f"{name}.txt"
     if os.environ.get("TEAPOT_UPDATE_SNAPSHOTS"):
-        snapshot.write_text(said.err, encoding="utf-8")
-    assert said.err == snapshot.read_text(encoding="utf-8")
+        snapshot.write_text(words, encoding="utf-8")
+    assert words == snapshot.read_text(encoding="utf-8")
     assert result == code
     assert state(project) == before
     assert not (project.root / "configs" / "mix.lock").exists()
@@ -181,7 +183,7 @@ def test_the_message_names_the_module() -> None:
     """Whatever went wrong, the message or its place tells which module it is about."""
     for name in CASES:
         text = (SNAPSHOTS / f"{name}.txt").read_text(encoding="utf-8")
-        assert "test/prob" in text or "probe" in text or "'license'" in text, name
+        assert re.search("test/prob|probe|teapot.sources.yaml:1|configs/mix.config:[0-9]|module 'test/good'", text), name
         assert text.startswith("error: "), name
         assert "hint: " in text or "did you mean" in text, name
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +16,8 @@ import pytest
 
 from teapot.cli import COMMANDS, group, run
 from teapot.errors import Exit
+from teapot.ledger import Entry
+from tests.helpers import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +63,7 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     assert capsys.readouterr().out == text
 
 
-def test_every_command_is_in_the_readme_of_commands() -> None:
+def test_every_command_and_exit_code_is_documented() -> None:
     assert [name for name in EVERY if " " not in name] == list(COMMANDS)
     assert set(maker.MEANINGS) == set(Exit)
 
@@ -73,3 +78,30 @@ def test_every_command_takes_json_and_quiet(name: str) -> None:
 def test_the_documentation_is_what_the_commands_say() -> None:
     now = maker.document()
     assert maker.TARGET.read_text(encoding="utf-8") == now, "run: python docs/make_commands.py"
+
+
+def test_the_page_of_formats_has_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(tmp_path)
+    project.module(
+        "local/one", "data:\n  sources: [{id: one, path: rows.jsonl}]\n  format: text\n  filters: [{field: text, not_equals: b}]\n"
+    )
+    project.jsonl("modules/local/one/rows.jsonl", [{"text": text} for text in ("a", "b", "c", "d")])
+    project.config("mix", "modules: {local/one: 0.5}\nlicense: {allowed: all}\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(["compose", "configs/mix.config", "--quiet"]) == 0
+    page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"[a-z0-9_]+", "".join(re.findall(r"`[^`]+`", page))))
+    names = {"local/one", "one", "MIT", "filter:text", "weight", "_type", "dtype", "id", "text", "field", "not_equals"}
+
+    def keys(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, one in value.items():
+                yield key
+                yield from () if key == "features" else keys(one)
+        elif isinstance(value, list):
+            for one in value:
+                yield from keys(one)
+
+    for file in ("configs/mix.lock", "train-mix.manifest.json", "train-mix.run.json"):
+        assert set(keys(json.loads((tmp_path / file).read_bytes()))) - names <= words, file
+    assert set(Entry._fields) <= words

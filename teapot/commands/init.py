@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -29,5 +30,6 @@ def command(folder: Path, ui: Ui) -> int:
         return 0
     for path in made:
         ui.line(f"  {shown(path)}")
-    ui.line(f"next: cd {shown(folder)} && teapot compose {config.relative_to(folder).as_posix()}")
+    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(shown(folder))} && "
+    ui.line(f"next: {there}teapot compose {config.relative_to(folder).as_posix()}")
     return 0

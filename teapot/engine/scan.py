@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from teapot import spdx
+from teapot.checking import nearest
 from teapot.engine.findings import Found
 from teapot.engine.planning import Plan, PlannedModule, PlannedSource
 from teapot.errors import ConfigError, Place, Problem
@@ -30,6 +31,9 @@ from teapot.progress import EVERY, Progress, Tick, quiet
 from teapot.rowcheck import check_row
 from teapot.sources.local import OpenFile
 from teapot.sources.readers import Limits, read_records
+
+SAMPLE = 100
+"""How many records of each file are looked at for the names of fields, to say which one was meant."""
 
 SPOOL = struct.Struct(">5I")
 CALL_ID = "tool_calls.id"
@@ -215,6 +219,7 @@ class _SourceReader:
         self.get_category = getter(self.category)
         named = {name for name in (self.license_spec.field, category if category != "none" else None, *self.keep) if name}
         self.unseen = {name: getter(name) for name in named}
+        self.names: set[str] = set()
         self.file = 0
 
     def read_file(self, file: OpenFile, limits: Limits, meter: _Meter, limit: int | None) -> None:
@@ -262,6 +267,8 @@ class _SourceReader:
         Raises:
             RowError: it is a finding.
         """
+        if record <= SAMPLE:
+            self.names.update(_names_in(value))
         if self.unseen:
             self.unseen = {name: get for name, get in self.unseen.items() if get(value) in (None, MISSING)}
         license = self.license_of(value)
@@ -369,24 +376,40 @@ class _SourceReader:
         Raises:
             ConfigError: it names the fields.
         """
-        if not self.candidates.records_read[self.number]:
-            return
+        if not self.names:
+            return  # no record came so far that its fields were asked for: its findings say why
         source = self.planned.source
         problems = [
             Problem(
                 f"the filter's field '{item.field}' occurs in no record of source '{source.id}'",
                 item.place or source.place,
-                f"look at its records with 'teapot peek {self.candidates.planned.name}'",
+                self._meant(item.field) or f"look at its records with 'teapot peek {self.candidates.planned.name}'",
             )
             for item in self.filters.unseen()
         ]
         place: Place | None = source.place or self.candidates.planned.module.place
         problems += [
-            Problem(f"the field '{name}' occurs in no record of source '{source.id}'", place, "correct its name, or remove it")
+            Problem(
+                f"the field '{name}' occurs in no record of source '{source.id}'",
+                place,
+                self._meant(name) or "correct its name, or remove it",
+            )
             for name in sorted(self.unseen)
         ]
         if problems:
             raise ConfigError(problems)
+
+    def _meant(self, name: str | None) -> str | None:
+        near = nearest(name or "", self.names)
+        return f"did you mean '{near}'?" if near else None
+
+
+def _names_in(value: dict[str, Json]) -> Iterator[str]:
+    """The fields of a record, and of the objects in it, as a module names them."""
+    for name, inner in value.items():
+        yield name
+        if isinstance(inner, dict):
+            yield from (f"{name}.{key}" for key in inner)
 
 
 def id_mark(text: str) -> bytes:

@@ -63,7 +63,7 @@ def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | 
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
-                raise DataError(f"'{shown(path)}' is not a regular file", place)
+                raise DataError(f"'{shown(path)}' is not a regular file", place, "copy what it gives into a file")
             size, digest = sha256_stream(stream)
             after = os.fstat(stream.fileno())
     except FileNotFoundError:

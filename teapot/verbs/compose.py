@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import socket
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -33,7 +32,7 @@ from teapot.project import relative_to, shown
 from teapot.rowform import CONTROL_TOKENS_VERSION
 from teapot.settings import config_settings
 from teapot.sources.pinning import Pinner
-from teapot.writer import Staging, check_place, held, writing
+from teapot.writer import Staging, check_place, held, scratch, writing
 
 TRAIN = "train"
 """The name of the one output that there is today."""
@@ -155,7 +154,7 @@ def plan(config_path: Path, options: Options, watch: Watch | None = None) -> Pla
     made = make_plan(
         config_path, options, Pinner(offline=options.offline, report=watch.download), lambda config: _override_lock(config, None)
     )
-    with tempfile.TemporaryFile() as stream:
+    with scratch() as stream:
         found, selection = _first_pass(made, Spool(stream), watch)
         counts = count_modules(found, selection)
     return Planned(made, counts, tuple(notes_of(made, counts, ())))
@@ -189,9 +188,8 @@ def compose(config_path: Path, options: Options, output: Path | None = None, wat
         check_place(path, [*made.inputs, made.lock_path])
     with held(files.output), Staging(files.stem, places) as staging:
         with ExitStack() as stack:
-            with writing(files.output):
-                spool = Spool(stack.enter_context(tempfile.TemporaryFile(dir=files.output.parent)))
-                found, selection = _first_pass(made, spool, watch)
+            spool = Spool(stack.enter_context(scratch(files.output.parent)))
+            found, selection = _first_pass(made, spool, watch)
             counts = count_modules(found, selection)
             entry, ledger, late = _write_output(staging, files, found, selection, watch)
         lock = _with_result(made, entry, options)

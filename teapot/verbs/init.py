@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -19,7 +20,7 @@ def init(folder: Path) -> list[Path]:
     """
     with resources.as_file(resources.files("teapot") / "starter") as starter:
         names = sorted(path.relative_to(starter) for path in starter.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        taken = [folder / name for name in names if (folder / name).exists()]
+        taken = [folder / name for name in names if os.path.lexists(folder / name)]
         if taken:
             raise OutputError(f"'{shown(taken[0])}' is there already", hint="start in an empty folder: teapot init my-mix")
         for name in names:

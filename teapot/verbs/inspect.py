@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from teapot.registry import Located, Locations, Registry, load_module_file
 from teapot.sources.local import find_files
 from teapot.sources.pinning import Pinner
 from teapot.verbs.several import Several
+from teapot.writer import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def peek(project: Project, name: str, options: Options, *, rows: int = 3, limit:
     """
     module = Registry(project).load(name)
     found_plan = single_plan(project, module, options, report)
-    with tempfile.TemporaryFile() as stream, tempfile.TemporaryFile() as output:
+    with scratch() as stream, scratch() as output:
         found = scan(found_plan, Spool(stream), limit=limit)
         result = _summary(name, found)
         if result.candidates and rows:
@@ -227,9 +227,14 @@ def check_modules(project: Project, names: Sequence[str], paths: Sequence[Path],
     registry = Registry(project)
     tried = Several()
     modules = _load_all(registry, names)
+    files: dict[Path, Path] = {}
     for path in paths:
         with tried.trying():
-            modules.append(load_module_file(_module_file(path)))
+            file = _module_file(path)
+            files.setdefault(file.resolve(), file)
+    for file in files.values():
+        with tried.trying():
+            modules.append(load_module_file(file))
     tried.raise_gravest()
     Locations(registry, options.sources, options.environ).locate(modules)
     checked = []
@@ -254,7 +259,7 @@ def check_module(project: Project, module: Module, *, data: bool, options: Optio
     local = all(isinstance(source.origin, PathOrigin) for source in module.sources if source.use == "train")
     if not (data or local):
         return Checked(module.name, None, None, ("its data was not read (--data reads it)",))
-    with tempfile.TemporaryFile() as stream:
+    with scratch() as stream:
         found = scan(single_plan(project, module, options), Spool(stream))
     refuse_findings(found.findings, found.records_of(), BadRows(count=0))
     summary = _summary(module.name, found)

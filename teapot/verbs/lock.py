@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from teapot.project import find_project, shown
 from teapot.registry import Locations, Registry
 from teapot.settings import origin_settings
 from teapot.sources.pinning import Pinner, upstream_drift
-from teapot.writer import Staging, check_place, held
+from teapot.writer import Staging, check_place, held, scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def _counts_before(config_path: Path, options: Options) -> dict[str, RowCount] |
 
 
 def _row_counts(made: Plan) -> dict[str, RowCount]:
-    with tempfile.TemporaryFile() as stream:
+    with scratch() as stream:
         found = scan(made, Spool(stream))
     refuse_findings(found.findings, found.records_of(), made.config.bad_rows)
     counts = {}
