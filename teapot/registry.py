@@ -142,8 +142,11 @@ class Locations:
         everywhere = known | {source.id for module in self.registry.all() for source in module.sources}
         problems = []
         for name, place in wanted:
-            if place.file.startswith("--source") or name not in everywhere:
-                problems.append(unknown_source(name, self.file[name].place if place.file == SOURCES_FILE else place, known | everywhere))
+            if name not in everywhere:
+                problems.append(unknown_source(name, self.file[name].place if place.file == SOURCES_FILE else place, everywhere))
+            elif place.file.startswith("--source"):
+                hint = "enable its module in the config, or leave the option out"
+                problems.append(Problem(f"source '{name}' belongs to no module that is enabled", place, hint))
         names = {env_name(name) for name in everywhere}
         problems += [unknown_source(name, Place(ENV_PREFIX + name), names) for name in strange if name not in names]
         if problems:

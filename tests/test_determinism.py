@@ -193,7 +193,9 @@ def test_modules_written_otherwise(tmp_path: Path) -> None:
     rewrite(
         project,
         "modules/garden/plants/module.yaml",
-        lambda text: "# words\n" + text.replace("name: garden/plants\n", 'version: "9"\nmaintainer: you\nname: garden/plants\n') + "  examples: 16\n",
+        lambda text: (
+            "# words\n" + text.replace("name: garden/plants\n", 'version: "9"\nmaintainer: you\nname: garden/plants\n') + "  examples: 16\n"
+        ),
     )
     rewrite(project, "modules/garden/weather/module.yaml", lambda text: text + "training: {suggested_weight: 2, min_examples: 5}\n")
     assert composed(project) == expected()

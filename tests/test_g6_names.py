@@ -258,7 +258,11 @@ def test_every_key(kind: str) -> None:
         try:
             read(text)
         except ConfigError as error:
-            here = [problem for problem in error.problems if problem.place == Place("x.config", line, problem.place.column if problem.place else None)]
+            here = [
+                problem
+                for problem in error.problems
+                if problem.place == Place("x.config", line, problem.place.column if problem.place else None)
+            ]
             said = [f"{problem.message} {problem.hint}" for problem in here]
             assert any(f"'{wrong}'" in one for one in said), (wrong, line, error.problems)
             meant = [found for one in said for found in re.findall(r"did you mean '([^']+)'", one)]
@@ -403,6 +407,8 @@ def test_source_option(tmp_path: Path) -> None:
     project = small(tmp_path)
     [said] = problems_of(project, sources=("first-sorce=x.jsonl",))
     assert said == "--source first-sorce: no module here has a source 'first-sorce'; did you mean 'first-source'?"
+    [said] = problems_of(project, sources=("second-source=x.jsonl",))
+    assert "source 'second-source' belongs to no module that is enabled" in said
     [said] = problems_of(project, sources=("first-source",))
     assert "'first-source' is not ID=PATH" in said
     [said] = problems_of(project, sources=("first-source=x.jsonl", "first-source=y.jsonl"))
@@ -439,7 +445,9 @@ def test_a_location_of_a_module_that_is_off_is_no_error(tmp_path: Path) -> None:
 
 def test_fields(tmp_path: Path) -> None:
     """Only the records can tell that a field is misspelt; a run that read them all does."""
-    for number, (wrong, meant) in enumerate([("lnag", "lang"), ("langg", "lang"), ("inner.topc", "inner.topic"), ("iner.topic", "inner.topic")]):
+    for number, (wrong, meant) in enumerate(
+        [("lnag", "lang"), ("langg", "lang"), ("inner.topc", "inner.topic"), ("iner.topic", "inner.topic")]
+    ):
         project = small(tmp_path / f"field{number}", field=wrong)
         [said] = problems_of(project)
         assert f"the filter's field '{wrong}' occurs in no record of source 'first-source'; did you mean '{meant}'?" in said
@@ -473,7 +481,9 @@ def test_license_field(tmp_path: Path) -> None:
 def test_a_role_that_is_not_mapped(tmp_path: Path) -> None:
     """``roles: {narator: system}`` for a role ``narrator`` leaves the latter unknown."""
     project = small(tmp_path, more="  roles: {narator: system}\n")
-    project.jsonl("modules/test/one/one.jsonl", [{"messages": [{"role": "narrator", "content": "x"}, *chat("a?", "b")["messages"]], "lang": "en"}])
+    project.jsonl(
+        "modules/test/one/one.jsonl", [{"messages": [{"role": "narrator", "content": "x"}, *chat("a?", "b")["messages"]], "lang": "en"}]
+    )
     with pytest.raises(TeapotError, match="narrator"):
         plan(project.root / "configs" / "mix.config", Options(environ={}))
 

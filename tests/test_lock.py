@@ -177,7 +177,14 @@ def test_drift_names_field_old_and_new(project: Project, name: str) -> None:
 
 def test_the_order_of_sources_is_drift(project: Project) -> None:
     composed(project)
-    edit(project, "modules/b/count/module.yaml", ("{id: count-one, path: one.jsonl}, {id: count-two, path: two.jsonl}", "{id: count-two, path: two.jsonl}, {id: count-one, path: one.jsonl}"))
+    edit(
+        project,
+        "modules/b/count/module.yaml",
+        (
+            "{id: count-one, path: one.jsonl}, {id: count-two, path: two.jsonl}",
+            "{id: count-two, path: two.jsonl}, {id: count-one, path: one.jsonl}",
+        ),
+    )
     assert drift_of(project) == [
         'module.b/count.declaration.sources (order): the lock has ["count-one", "count-two"], now ["count-two", "count-one"]'
     ]  # fmt: skip
@@ -210,9 +217,9 @@ def test_where_a_source_is_asked_for_is_drift(project: Project) -> None:
     """The same bytes under the same label, asked for by another pattern."""
     composed(project)
     edit(project, "modules/a/greet/module.yaml", ("path: greet.jsonl", "path: 'gree?.jsonl'"))
-    with pytest.raises(CheckFailed, match="source 'greet'.path: the lock has \"greet.jsonl\", now \"gree\\?.jsonl\""):
+    with pytest.raises(CheckFailed, match='source \'greet\'.path: the lock has "greet.jsonl", now "gree\\?.jsonl"'):
         check(project)
-    with pytest.raises(CheckFailed, match="module.a/greet.sources.greet.original.path: the lock has \"greet.jsonl\", now \"gree\\?.jsonl\""):
+    with pytest.raises(CheckFailed, match='module.a/greet.sources.greet.original.path: the lock has "greet.jsonl", now "gree\\?.jsonl"'):
         composed(project, locked=True)
 
 
@@ -223,9 +230,7 @@ def test_another_sha256_of_a_url_is_drift(project: Project) -> None:
     project.config("far", "modules: {c/far: true}\n")
     settings = {"modules": {"c/far": {"weight": "1"}}, "row_form": 1, "seed": 42}
     declaration = {"format": "messages", "license": "MIT", "sources": [{"id": "far"}]}
-    source = LockedSource(
-        {"url": "https://example.org/rows.jsonl", "sha256": "a" * 64}, Pin((PinnedFile("rows.jsonl", 9, "a" * 64),))
-    )
+    source = LockedSource({"url": "https://example.org/rows.jsonl", "sha256": "a" * 64}, Pin((PinnedFile("rows.jsonl", 9, "a" * 64),)))
     project.write("configs/far.lock", Lock(settings, {"c/far": LockedModule(declaration, {"far": source}, {})}).to_bytes())
     config = project.root / "configs" / "far.config"
     options = Options(project=project.root, environ={}, offline=True)

@@ -56,7 +56,9 @@ def test_load_reads_once(project: Project) -> None:
     assert module.folder == (project.root / "modules/test/one").resolve()
 
 
-@pytest.mark.parametrize("name", ["test/oen", "test", "../etc/passwd", "test/../test/one", "/etc", "test/one/", "Test/one", "test//one", "", "."])
+@pytest.mark.parametrize(
+    "name", ["test/oen", "test", "../etc/passwd", "test/../test/one", "/etc", "test/one/", "Test/one", "test//one", "", "."]
+)
 def test_no_such_module(project: Project, name: str) -> None:
     with pytest.raises(ConfigError, match="there is no module"):
         registry(project).load(name)

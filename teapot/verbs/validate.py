@@ -107,8 +107,11 @@ def validate(
         _check_expected(report, expect, manifest, output)
         _check_lock(report, manifest, files, lock, project, no_lock)
         _check_output(report, files, manifest, progress)
-    except CheckFailed as error:
+    except TeapotError as error:
         report.absorb(error)
+    except OSError as error:
+        name = shown(Path(error.filename)) if isinstance(error.filename, str) else report.file
+        report.fail(f"cannot read '{name}': {error.strerror or error}", Place(name), "check the file and its permissions")
     return report
 
 

@@ -444,6 +444,19 @@ def test_a_renamed_output(made: Made, tmp_path: Path) -> None:
     assert any("the manifest is of 'train-tiny.jsonl', not of 'train-better.jsonl'" in problem.message for problem in report.problems)
 
 
+@pytest.mark.parametrize("name", ["output", "manifest", "ledger", "lock"])
+def test_a_file_that_cannot_be_read(made: Made, name: str) -> None:
+    """It is there, and reading it is an error of the system."""
+    path: Path = getattr(made, name)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    try:
+        report = made.validate()
+    finally:
+        path.unlink()
+    assert any("cannot " in problem.message and "read" in problem.message for problem in report.problems), report.problems
+
+
 def test_expect(made: Made) -> None:
     output, manifest = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (made.output, made.manifest))
     assert made.validate(expect=output).ok
