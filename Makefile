@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-.PHONY: demo test check fix coverage clean help
+.PHONY: demo test test-pythons check fix coverage clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,14 @@ demo: $(STAMPS)/run  ## set up, compose the bundled mix, validate it, show what 
 
 test: $(STAMPS)/test  ## run every test (no network, no data beyond this checkout)
 	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile -q
+
+PYTHONS ?= python3.10 python3.12 python3.13
+
+test-pythons: $(STAMPS)/test  ## the golden project under other Pythons: PYTHONS="python3.10 ..."
+	@mkdir -p build; for p in $(PYTHONS); do d=build/$$(basename $$p)-$$(echo $$p | cksum | cut -d' ' -f1); \
+	  test -d $$d || { $$p -m venv $$d && $$d/bin/pip install -q --disable-pip-version-check -e .; } || exit 1; \
+	  echo $(CURDIR)/$$d/bin/python; done > build/pythons
+	TEAPOT_PYTHONS="$$(tr '\n' ' ' < build/pythons)" $(BIN)/python -m pytest -q tests/test_determinism.py -k pythons
 
 check: $(STAMPS)/check  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -51,9 +52,10 @@ def run(command: list[str], folder: Path, log: Path, environment: dict[str, str]
         watch.stop()
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        said = errors.read_text(encoding="utf-8", errors="replace")[-1500:]
+        said = "".join(path.read_text(encoding="utf-8", errors="replace")[-1500:] for path in (errors, log))
         raise Failed(f"{' '.join(command[:6])} ended with {child.returncode}: {said}")
-    peak = max(usage.ru_maxrss / 1024, watch.peak)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child starts out with its parent's: no answer if it is not larger
+    peak = max(watch.peak, usage.ru_maxrss / 1024 if usage.ru_maxrss > own else 0.0)
     return Taken(wall, usage.ru_utime + usage.ru_stime, peak, watch.together, watch.most, watch.looks)
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.run S            # make bench
     python -m benchmarks.run M L          # make bench-large
-    python -m benchmarks.run --page       # only write docs/performance.md and the chart again
+    python -m benchmarks.run --page       # only write docs/performance.md, its chart and the numbers of docs/scaling.md again
 
 Each size: the variants take turns for several rounds on the same corpus, each as a child process; the inputs are read once before each run, so that all find them in the page cache,
 and the disk is synced, so that none pays for another. The raw numbers go to ``build/bench/results-SIZE.json``; what of them does not depend on the machine's speed goes to
@@ -23,13 +23,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import page, startup, summary
+from benchmarks import page, scaling, startup, summary
 from benchmarks.corpus import SIZES, generate, rows_of
 from benchmarks.floor import hash_once
 from benchmarks.measure import Failed, run
 from benchmarks.variants import ROOT, TEAPOT, Bench, Variant, chosen, help_of
 
 ROUNDS = {"S": 3, "M": 2, "L": 1}
+ROW_BYTES = 1620
 NEEDED = 7
 """How many times the input must be free on the disk: the corpus, two outputs of Teapot, a peer's output and its temporary files."""
 
@@ -67,7 +68,8 @@ class Runs:
         work = self.bench.folder / variant.name
         if not reads:
             shutil.rmtree(work, ignore_errors=True)
-            self.bench.lock.unlink(missing_ok=True)
+        if not reads and variant.kind == "teapot":
+            self.bench.lock.unlink(missing_ok=True)  # a first run: it pins, and it writes the lock
         work.mkdir(parents=True, exist_ok=True)
         hash_once([target] if reads else self.bench.inputs)
         os.sync()
@@ -114,9 +116,10 @@ def measure(size: str, folder: Path, rounds: int | None, only: set[str], peers_p
     corpus = folder / f"corpus-{size}"
     folder.mkdir(parents=True, exist_ok=True)
     say(f"{size}: the corpus of {rows_of(size):,} rows")
+    needed = NEEDED * ROW_BYTES * rows_of(size)
+    if shutil.disk_usage(folder).free < needed:
+        raise SystemExit(f"{size} needs {needed // 10**9 + 1} GB of free disk below {folder}")
     about = generate(rows_of(size), corpus)
-    if shutil.disk_usage(folder).free < NEEDED * about["size"]:
-        raise SystemExit(f"{size} needs {NEEDED * about['size'] // 10**9 + 1} GB of free disk")
     work = folder / f"work-{size}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -159,7 +162,11 @@ def profiled(bench: Bench) -> Any:
     out.parent.mkdir()
     log = bench.folder / "profile.log"
     bench.lock.unlink(missing_ok=True)
-    run([*TEAPOT[-1].command(bench, out, 0), "--profile"], ROOT, log, os.environ | {"TMPDIR": str(out.parent)})
+    try:
+        run([*TEAPOT[-1].command(bench, out, 0), "--profile"], ROOT, log, os.environ | {"TMPDIR": str(out.parent)})
+    except Failed as error:
+        say(f"  FAILED the profile: {error}")
+        return None
     return json.loads(log.read_text(encoding="utf-8")).get("profile")
 
 
@@ -185,11 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result, bad = measure(size, folder, told.rounds, only, told.peers_python.absolute())
         (folder / f"results-{size}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         wrong += bad
-        if size in SIZES and not bad:
+        if size in SIZES and not bad and not only:
             summary.store(summary.of(result))
         say(page.table(summary.of(result)))
     if told.page or (set(told.sizes) & set(SIZES) and not wrong):
         page.write()
+        scaling.write()
     for text in wrong:
         say(f"WRONG: {text}")
     return 1 if wrong else 0

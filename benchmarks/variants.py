@@ -76,7 +76,9 @@ def _floor(bench: Bench, out: Path, size: int) -> list[str]:
     return module("benchmarks.floor", "compose", str(size), str(out), *map(str, bench.inputs))
 
 
-FLOOR = Variant("floor", "the floor", "floor", _floor, "reads all input, writes as many bytes as the output has, hashes them, fsyncs; nothing else")
+FLOOR = Variant(
+    "floor", "the floor", "floor", _floor, "reads all input, writes as many bytes as the output has, hashes them, fsyncs; nothing else"
+)
 
 TEAPOT = [
     Variant("teapot-1", "Teapot, 1 worker", "teapot", _compose("--workers", "1")),

@@ -25,7 +25,8 @@ class Project:
 
 
 def find_project(config: Path | None, given: Path | None) -> Project:
-    """The project of a config: ``given`` (``--project``), else the parent of the nearest folder ``configs`` above the config, else its folder.
+    """The project of a config: ``given`` (``--project``), else its own folder if that holds ``modules``, else the parent of the nearest folder
+    ``configs`` above it, else its folder.
 
     Without a config it is the current folder. No folder further up is ever looked at, so that nobody else's files can join a project.
 
@@ -39,6 +40,8 @@ def find_project(config: Path | None, given: Path | None) -> Project:
     if config is None:
         return Project(Path.cwd().resolve())
     folder = config.resolve().parent
+    if (folder / "modules").is_dir():
+        return Project(folder)
     for above in (folder, *folder.parents):
         if above.name == "configs":
             return Project(above.parent)
@@ -84,18 +87,18 @@ def inside(folder: Path, name: str, place: Place | None) -> Path:
     return path
 
 
-def read_bytes(path: Path, place: Place | None = None) -> bytes:
+def read_bytes(path: Path, place: Place | None = None, limit: int = MAX_TEXT) -> bytes:
     """The bytes of a small text file of the project.
 
     Raises:
-        ConfigError: it is missing, is no regular file, cannot be read, or is larger than 16 MiB.
+        ConfigError: it is missing, is no regular file, cannot be read, or is larger than ``limit`` bytes.
     """
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
             raise ConfigError(f"'{shown(path)}' is not a regular file", place, "put a file there, or correct the path")
-        if info.st_size > MAX_TEXT:
-            raise ConfigError(f"'{shown(path)}' has {info.st_size} bytes; at most {MAX_TEXT} are read", place)
+        if info.st_size > limit:
+            raise ConfigError(f"'{shown(path)}' has {info.st_size} bytes; at most {limit} are read", place)
         return path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"the file '{shown(path)}' does not exist", place, "check the path") from None

@@ -27,7 +27,8 @@ def rows(module: Module, job: Job) -> pl.LazyFrame:
     frame = frame.with_columns(key=pl.concat_str(pl.col("number"), pl.lit(module.name)).hash(job.seed))
     if module.sharegpt:
         turn = pl.struct(
-            role=pl.element().struct.field("from").replace({"human": "user", "gpt": "assistant"}), content=pl.element().struct.field("value")
+            role=pl.element().struct.field("from").replace({"human": "user", "gpt": "assistant"}),
+            content=pl.element().struct.field("value"),
         )
         frame = frame.with_columns(messages=pl.col("conversations").list.eval(turn), id=pl.col("key").cast(pl.String))
     return frame.select(

@@ -20,6 +20,9 @@ from teapot.settings import config_settings, module_settings, origin_settings
 from teapot.sources.local import OpenFile
 from teapot.sources.pinning import Pinned, Pinner, cache_folder
 
+MAX_LOCK = 1024 * 1024 * 1024
+"""The size in bytes of the largest lock that is read: about five million files."""
+
 Upgrade = frozenset[str] | Literal["all"]
 
 
@@ -86,15 +89,21 @@ class Plan:
 
 def lock_path_of(config: Path) -> Path:
     """``configs/NAME.lock`` for ``configs/NAME.config``; other names get ``.lock`` appended."""
+    config = real(config)
     return config.with_suffix(".lock") if config.suffix == ".config" else config.with_name(config.name + ".lock")
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    return load_config(path, read=read_text, overrides=overrides, shown=shown)
+    return load_config(real(path), read=read_text, overrides=overrides, shown=shown)
+
+
+def real(path: Path) -> Path:
+    """The config itself, where the path given is a link to it: its name, its lock and its project are those of the file."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def read_lock(path: Path) -> Lock | None:
-    return parse_lock(read_bytes(path), shown(path)) if path.exists() else None
+    return parse_lock(read_bytes(path, limit=MAX_LOCK), shown(path)) if path.exists() else None
 
 
 def make_plan(

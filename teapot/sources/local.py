@@ -13,6 +13,7 @@ from teapot.errors import DataError, Place, SourceUnavailable
 from teapot.hashing import sha256_stream
 from teapot.model import PathOrigin, PinnedFile
 from teapot.project import shown
+from teapot.sources.splits import glob_matcher
 
 MAX_FILES = 100_000
 """The most files that one pattern may name."""
@@ -90,7 +91,8 @@ def find_files(origin: PathOrigin, folder: Path, *, confined: bool, place: Place
     start = base if confined else _fixed_part(whole)
     pattern = str(whole if confined else whole.relative_to(start))
     if _is_pattern(pattern):
-        found = [path for path in start.glob(pattern) if not path.is_dir()]
+        matches = glob_matcher(pattern)
+        found = [path for path, label in _walk(start) if matches(label)]
         hint = "check the pattern"
     else:
         found = [start / pattern] if (start / pattern).exists() or (start / pattern).is_symlink() else []
@@ -108,6 +110,16 @@ def find_files(origin: PathOrigin, folder: Path, *, confined: bool, place: Place
                 f"'{label}' leaves the folder of its module", place, "only --source and teapot.sources.yaml may point elsewhere"
             )
         yield path, label
+
+
+def _walk(start: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder, hidden ones and linked folders apart, with its path from there. ``Path.glob`` differs between Python versions."""
+    for folder, names, files in os.walk(start):
+        names[:] = [name for name in names if not name.startswith(".")]
+        for name in files:
+            if not name.startswith("."):
+                path = Path(folder) / name
+                yield path, path.relative_to(start).as_posix()
 
 
 def _is_pattern(text: str) -> bool:

@@ -11,7 +11,7 @@ from teapot.errors import CheckFailed, Place
 from teapot.manifest import Manifest
 from teapot.project import shown
 from teapot.verbs.compose import Files, Watch, compose
-from teapot.verbs.validate import Report, find_lock, is_same_file
+from teapot.verbs.validate import Report, find_lock, is_same_file, projects_of_run
 
 
 def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None = None, watch: Watch | None = None) -> None:
@@ -52,7 +52,7 @@ def project_of(manifest: Manifest, files: Files, given: Path | None, lock: Path 
     if given is not None:
         return given.resolve()
     if manifest.lock.base == "output":
-        return files.output.parent.resolve()
+        return next((place for place in projects_of_run(files) if (place / manifest.config).is_file()), files.output.parent).resolve()
     found = find_lock(manifest, files, lock, None).resolve()
     for _ in Path(manifest.lock.path).parts:
         found = found.parent

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from teapot import spdx
+from teapot.engine.planning import MAX_LOCK
 from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.hashing import BLOCK, BlockHasher, Keys
 from teapot.jsontext import JsonError, canonical, decode
@@ -150,18 +151,22 @@ def find_lock(manifest: Manifest, files: Files, lock: Path | None, project: Path
     folder = files.output.parent
     if manifest.lock.base == "output":
         return folder / manifest.lock.path
-    candidates = [project / manifest.lock.path] if project else [folder / manifest.lock.path, *_from_run_record(files, manifest)]
+    candidates = (
+        [project / manifest.lock.path]
+        if project
+        else [folder / manifest.lock.path, *(place / manifest.lock.path for place in projects_of_run(files))]
+    )
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
-def _from_run_record(files: Files, manifest: Manifest) -> Iterator[Path]:
-    """A hint only: whatever is found there must have the manifest's digest."""
+def projects_of_run(files: Files) -> Iterator[Path]:
+    """Where the run record says that the project lies. A hint only: whatever is found there must have the manifest's digest."""
     try:
         record = decode(files.run.read_bytes(), unique=True)
     except (OSError, JsonError):
         return
     if isinstance(record, dict) and isinstance(place := record.get("project_from_output"), str) and "\0" not in place:
-        yield files.output.parent / place / manifest.lock.path
+        yield files.output.parent / place
 
 
 def _check_lock(report: Report, manifest: Manifest, files: Files, given: Path | None, project: Path | None, no_lock: bool) -> None:
@@ -176,7 +181,7 @@ def _check_lock(report: Report, manifest: Manifest, files: Files, given: Path | 
             "say where with --lock or --project, or check without it with --no-lock",
         )
         return
-    data = read_bytes(path)
+    data = read_bytes(path, limit=MAX_LOCK)
     lock = parse_lock(data, shown(path))
     if (digest := hashlib.sha256(data).hexdigest()) != manifest.lock.sha256:
         report.fail(
