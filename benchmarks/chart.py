@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
@@ -62,6 +62,10 @@ def spread(wanted: list[tuple[float, str]]) -> list[tuple[float, str]]:
     return [(height - max(0.0, over), name) for height, name in placed]
 
 
+def label_of(name: str, summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    return str(next(one["variants"][name]["label"] for one in summaries.values() if name in one["variants"]))
+
+
 def lines(one: Panel, summaries: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[str]:
     """A line with points for each variant, and its label at the right."""
     sizes = list(summaries)
@@ -76,9 +80,10 @@ def lines(one: Panel, summaries: Mapping[str, Mapping[str, Any]], names: Sequenc
         drawn.append(f'<polyline points="{where}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>')
         drawn += [f'<circle cx="{x}" cy="{y}" r="3.5" fill="{COLOURS[name]}"/>' for x, y in points]
         ends.append((points[-1][1], name))
-    label: Callable[[str], str] = lambda name: next(s["variants"][name]["label"] for s in summaries.values() if name in s["variants"])  # noqa: E731
     for height, name in spread(ends):
-        drawn.append(f'<text x="{one.left + one.width + 6}" y="{height + 4:.1f}" fill="{COLOURS[name]}">{escape(label(name))}</text>')
+        drawn.append(
+            f'<text x="{one.left + one.width + 6}" y="{height + 4:.1f}" fill="{COLOURS[name]}">{escape(label_of(name, summaries))}</text>'
+        )
     return drawn
 
 

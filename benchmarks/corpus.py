@@ -66,7 +66,7 @@ MODULES = {"bench/canonical": (2, "1"), "bench/escaped": (1, "0.3"), "bench/shar
 """Quarters of the rows, and the weight."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def lengths() -> tuple[int, ...]:
     """4,096 row lengths in characters, at the middles of as many equal steps of the lognormal distribution."""
     normal = statistics.NormalDist()

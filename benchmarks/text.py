@@ -13,8 +13,8 @@ LONGEST = 1 << 16
 """Characters of the longest stretch."""
 
 LETTERS = {
-    "latin": ("b c d f g h l m n p r s t v st tr pl".split(), "a e i o u ea ou".split()),
-    "cyrillic": ("б в г д ж з к л м н п р с т ст тр".split(), "а е и о у я ю ы".split()),
+    "latin": ([*"bcdfghlmnprstv", "st", "tr", "pl"], [*"aeiou", "ea", "ou"]),
+    "cyrillic": ([*"бвгджзклмнпрст", "ст", "тр"], [*"аеиоуяюы"]),
 }
 HAN = [chr(0x4E00 + 7 * i) for i in range(2400)]
 
@@ -55,7 +55,7 @@ def _end(script: str, number: int) -> str:
     return " " if script != "han" else ""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def pool(script: str) -> str:
     """``POOL_CHARS`` characters of sentences in ``latin``, ``cyrillic`` or ``han``."""
     numbers = Numbers(int.from_bytes(hashlib.sha256(script.encode()).digest()[:8], "big"))
@@ -84,7 +84,7 @@ class Script:
         return self.text[at : at + length].strip() or "?"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def script_of(number: int) -> Script:
     """The script of a row from a number below 10: eight rows in ten are Latin, one Cyrillic, one Han."""
     name, scale = ("latin", 1000) if number < 8 else ("cyrillic", 950) if number == 8 else ("han", 320)
