@@ -94,6 +94,7 @@ def run(arguments: list[str]) -> int:
         code = _run(arguments, ui)
         with standard_output():
             sys.stdout.flush()
+        sys.stderr.flush()
         return code
     except (NoStandardOutput, OSError) as error:
         _let_go()
@@ -104,9 +105,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _let_go() -> None:
-    """Send what is still buffered for a standard output that takes nothing more to nowhere."""
+    """Send what is still buffered for a stream that takes nothing more to nowhere, or Python would end with a code of its own."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(nowhere, sys.stderr.fileno())
     os.close(nowhere)
 
 

@@ -15,7 +15,7 @@ from teapot.sources.readers.columns import read_columns
 from teapot.sources.readers.csvtext import read_csv
 from teapot.sources.readers.limits import LimitError, Limits
 from teapot.sources.readers.lines import Shape, read_lines
-from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, empty, text_chunks, unwatched
+from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, compression_of, empty, text_chunks, unwatched
 
 __all__ = ["LimitError", "Limits", "file_type_of", "read_records"]
 
@@ -50,12 +50,16 @@ def read_records(
     scratch: Path | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     at: At = unwatched,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Record | Finding]:
     """The records of the file at ``path``, numbered from 1, and in place of each that cannot be used a finding.
 
     ``name`` is what the user calls the file. ``record="array"`` says that each record is a bare array of messages; it becomes ``{"messages": […]}``.
     A compressed Parquet or Arrow file is unpacked into ``scratch``. Integers may be of any size here. ``at`` is told how many bytes of a text file
     have been read.
+
+    ``span`` reads only the lines of a plain JSON lines file that begin within these bytes; records and lines are then counted from the first of
+    them, and there may be none.
 
     Raises :class:`DataError` where the file is not what it should be, holds no records, or cannot be read to its end; :class:`LimitError` where it
     is beyond one of ``limits``; :class:`SourceUnavailable` where it is not there.
@@ -67,6 +71,9 @@ def read_records(
         raise DataError(f"the name '{name}' does not say what type of file it is", Place(name), hint)
     if record == "array" and kind not in ("jsonl", "json"):
         raise DataError(f"'{name}' cannot hold bare arrays as records", Place(name), "record: array is for JSON lines and JSON arrays")
+    if span is not None:
+        yield from read_lines(text_chunks(path, name, limits, chunk_bytes, at, span), name, record, limits)
+        return
     any_record = False
     for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at):
         any_record = True
@@ -93,6 +100,11 @@ def _records(
         message = f"'{name}' holds neither a JSON array nor JSON lines: it begins with {first!r}"
         raise DataError(message, Place(name), "a .json file begins with [ or {")
     return read_lines(chunks, name, record, limits, must_be_lines=True)
+
+
+def can_be_cut(path: Path, name: str, file_type: FileType | None) -> bool:
+    """Whether a file can be read in spans: plain JSON lines."""
+    return (file_type or file_type_of(name) or file_type_of(path.name)) == "jsonl" and compression_of(path, name) is None
 
 
 def _first_byte(path: Path, name: str, limits: Limits) -> bytes:

@@ -92,9 +92,14 @@ def read_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, 
             yield chunk
 
 
-def text_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, at: At = unwatched) -> Iterator[bytes]:
+def text_chunks(
+    path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, at: At = unwatched, span: tuple[int, int] | None = None
+) -> Iterator[bytes]:
     """:func:`read_chunks` of a text in UTF-8, without the byte order mark it may begin with."""
-    chunks = read_chunks(path, name, limits, size, at)
+    if span is not None and span[0]:
+        yield from span_chunks(path, name, span, size)
+        return
+    chunks = span_chunks(path, name, span, size) if span is not None else read_chunks(path, name, limits, size, at)
     head = b""
     for chunk in chunks:
         head += chunk
@@ -108,6 +113,34 @@ def text_chunks(path: Path, name: str, limits: Limits, size: int = CHUNK_BYTES, 
     if head:
         yield head
     yield from chunks
+
+
+def span_chunks(path: Path, name: str, span: tuple[int, int], size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """The lines of a plain file that begin within ``span`` (first byte, byte after the last), the last one to its end.
+
+    Spans that follow each other give every line once, wherever they are cut.
+    """
+    start, end = span
+    with _opened(path, name) as file:
+        at, rest = start, b""
+        if start:
+            file.seek(start - 1)
+            at = start - 1
+            while b"\n" not in rest:
+                at += len(rest)
+                rest = file.read(size)
+                if not rest:
+                    return
+            skip = rest.index(b"\n") + 1
+            at, rest = at + skip, rest[skip:]
+        if at >= end:
+            return
+        while rest := rest or file.read(size):
+            cut = rest.find(b"\n", max(end - 1 - at, 0)) + 1 if at + len(rest) >= end else 0
+            yield rest[:cut] if cut else rest
+            if cut:
+                return
+            at, rest = at + len(rest), b""
 
 
 def _head(path: Path, name: str, size: int) -> bytes:
