@@ -20,6 +20,7 @@ import statistics
 import struct
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,14 @@ def rows_out(made: list[Made]) -> int:
     return total
 
 
+def write_parts(folder: Path, parts: list[Part], processes: int) -> list[Made]:
+    """Write all files, in as many processes."""
+    if processes == 1:
+        return [write_part(folder, part) for part in parts]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as workers:
+        return list(workers.map(write_part, [folder] * len(parts), parts))
+
+
 def generate(rows: int, folder: Path, processes: int | None = None) -> dict[str, Any]:
     """Write a corpus and its description ``corpus.json``; the answer is that description. One that is there already is kept."""
     about = folder / "corpus.json"
@@ -198,8 +207,7 @@ def generate(rows: int, folder: Path, processes: int | None = None) -> dict[str,
         if known["rows"] == rows and all((folder / part["path"]).stat().st_size == part["size"] for part in known["parts"]):
             return known
     write_project(folder)
-    with multiprocessing.get_context("spawn").Pool(processes or os.cpu_count() or 1) as workers:
-        made = workers.starmap(write_part, [(folder, part) for part in parts_of(rows)], chunksize=1)
+    made = write_parts(folder, parts_of(rows), processes or min(os.cpu_count() or 1, 1 + rows // 10_000))
     made.sort(key=lambda part: part.path)
     listed = "".join(f"{part.sha256}  {part.path}\n" for part in made)
     described = {

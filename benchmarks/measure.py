@@ -52,7 +52,7 @@ def run(command: list[str], folder: Path, log: Path, environment: dict[str, str]
         watch.stop()
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        said = "".join(path.read_text(encoding="utf-8", errors="replace")[-1500:] for path in (errors, log))
+        said = "".join(path.read_text(encoding="utf-8", errors="replace")[-600:] for path in (errors, log))
         raise Failed(f"{' '.join(command[:6])} ended with {child.returncode}: {said}")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child starts out with its parent's: no answer if it is not larger
     peak = max(watch.peak, usage.ru_maxrss / 1024 if usage.ru_maxrss > own else 0.0)

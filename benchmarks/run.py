@@ -93,6 +93,9 @@ class Runs:
         """Keep Teapot's output for the floor and for validation; everything else is looked at and removed."""
         if variant.kind == "teapot":
             self.size_out, self.kept = made["size"], target
+            said = json.loads((self.bench.folder / f"{variant.name}.log").read_text(encoding="utf-8"))["sha256"]
+            if said != made["sha256"]:
+                self.wrong.append(f"{variant.label} says {said} of what is {made['sha256']}")
         if variant.kind != "floor" and made["rows"] != self.bench.about["rows_out"]:
             self.wrong.append(f"{variant.label} wrote {made['rows']} rows, not {self.bench.about['rows_out']}")
         if variant.kind != "teapot":

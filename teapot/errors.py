@@ -68,6 +68,10 @@ class TeapotError(Exception):
         self.problems = problems
         super().__init__("\n".join(problem.message for problem in problems))
 
+    def __reduce__(self) -> tuple[type[TeapotError], tuple[tuple[Problem, ...]]]:
+        """Errors come back from worker processes."""
+        return type(self), (self.problems,)
+
 
 class ConfigError(TeapotError):
     """A config, a module, a sources file or the command line is wrong."""

@@ -42,7 +42,8 @@ class Entry(NamedTuple):
     reason: str | None
 
 
-def _schema() -> pyarrow.Schema:
+def schema() -> pyarrow.Schema:
+    """The columns of a ledger."""
     import pyarrow as pa
 
     names = pa.dictionary(pa.int32(), pa.string())
@@ -107,17 +108,17 @@ def write_ledger(path: Path, entries: Iterable[Entry]) -> tuple[int, str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema()
+    form = schema()
     content = ContentHash()
     count = 0
     batch: list[Entry] = []
     with path.open("xb") as stream:
-        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(stream, form, compression="zstd") as writer:
 
             def flush() -> None:
                 columns = zip(*batch, strict=True)
                 writer.write_batch(
-                    pa.record_batch([pa.array(column, type=kind.type) for column, kind in zip(columns, schema, strict=True)], schema=schema)
+                    pa.record_batch([pa.array(column, type=kind.type) for column, kind in zip(columns, form, strict=True)], schema=form)
                 )
                 batch.clear()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -35,11 +36,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def scratch(folder: Path | None = None) -> Iterator[BinaryIO]:
-    """A nameless file in ``folder``, or where temporary files go. It flushes once more when it is closed, so a full disk can show there too."""
+def scratch_folder(folder: Path | None = None) -> Iterator[Path]:
+    """A folder of its own in ``folder``, or where temporary files go; it is gone afterwards."""
     folder = folder or Path(tempfile.gettempdir())
-    with writing(folder), tempfile.TemporaryFile(dir=folder) as stream:
-        yield stream
+    with writing(folder):
+        made = Path(tempfile.mkdtemp(prefix="teapot-", dir=folder))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager
@@ -105,6 +110,22 @@ class Staging:
             temporary.unlink()
         self._staged.append((temporary, place))
         return temporary
+
+    def folder(self, place: Path) -> Path:
+        """The name of a folder for temporary files beside ``place``, which is not there: what a killed run left is removed."""
+        folder = place.parent / f".{self.stem}{TEMPORARY}.d"
+        with writing(place):
+            if folder.is_symlink():
+                folder.unlink()
+            elif folder.exists():
+                shutil.rmtree(folder)
+        return folder
+
+    def flush(self) -> None:
+        """Put what was written under temporary names onto the disk."""
+        for temporary, place in self._staged:
+            with writing(place), temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
 
     def _name(self, place: Path) -> Path:
         return place.parent / f".{self.stem}.{place.name}{TEMPORARY}"

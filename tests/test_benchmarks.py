@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 from fractions import Fraction
@@ -18,7 +19,24 @@ from benchmarks.targets import targets
 from benchmarks.variants import chosen
 
 ROWS = 400
-TINY = "afd1e4d1bd4ae8fec2eb7d0b6a7d7b8fd0a3b8f4a2e66f3d0a3c7f7a3c5d5a9e"
+TINY = "c7b423d0fa2ebbacb9e6564d70f09a7aa52d4c18487fd799fea3557c8799ac30"
+CHILD = """\
+import sys
+held = bytearray(60 << 20)
+held[::4096] = b"1" * len(held[::4096])
+sys.stdout.write("\\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+PARENT = """\
+import subprocess, sys, time
+children = [subprocess.Popen([sys.executable, "child.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+for child in children:
+    child.stdout.readline()
+time.sleep(0.5)  # both are there, for some looks
+for child in children:
+    child.communicate()
+"""
 NO_PEERS = Path("nowhere/bin/python")
 
 
@@ -111,13 +129,13 @@ class TestFloor:
 
 class TestMeasure:
     def test_a_process_and_its_children(self, tmp_path: Path) -> None:
-        child = "import time; x = bytearray(60 << 20); x[::4096] = b'1' * len(x[::4096]); time.sleep(0.6)"
-        parent = f"import subprocess, sys; [p.wait() for p in [subprocess.Popen([sys.executable, '-c', {child!r}]) for _ in range(2)]]"
-        taken = measure.run([sys.executable, "-c", parent], tmp_path, tmp_path / "log")
+        (tmp_path / "child.py").write_text(CHILD)
+        (tmp_path / "parent.py").write_text(PARENT)
+        taken = measure.run([sys.executable, "parent.py"], tmp_path, tmp_path / "log")
         assert taken.processes == 3
         assert 60 < taken.peak < 110
         assert taken.together > 120
-        assert taken.wall > 0.6 and taken.looks > 2
+        assert taken.looks > 2
 
     def test_processor_time(self, tmp_path: Path) -> None:
         busy = "import time\nwhile time.process_time() < 0.3: pass"
@@ -157,15 +175,21 @@ class TestRun:
         about = json.loads((tiny / "corpus.json").read_text())
         runs = run.Runs(run.Bench(tiny, tmp_path, about, NO_PEERS))
         one, _, _ = chosen(set(), NO_PEERS)
+        (tmp_path / f"{one[0].name}.log").write_text('{"sha256": "b"}')
         runs.settle(one[0], tmp_path / "x", {"rows": 7, "size": 1, "sha256": "a"})
         runs.found = {"teapot-1": {"kind": "teapot", "runs": [{"sha256": "a"}]}, "teapot-2": {"kind": "teapot", "runs": [{"sha256": "b"}]}}
         runs.same_bytes()
-        assert runs.wrong == [f"{one[0].label} wrote 7 rows, not {about['rows_out']}", "Teapot wrote 2 different outputs"]
+        assert runs.wrong == [
+            f"{one[0].label} says b of what is a",
+            f"{one[0].label} wrote 7 rows, not {about['rows_out']}",
+            "Teapot wrote 2 different outputs",
+        ]
 
     def test_startup(self, tmp_path: Path) -> None:
         found = startup.measure(tmp_path, 1)
-        assert found["python -c pass"] < found["teapot --help"] < found[summary.DEMO]
-        assert 0 < found["imports"] < 60
+        assert set(found) == {*startup.commands(tmp_path), "imports"}
+        assert all(seconds > 0 for seconds in found.values())
+        assert (tmp_path / "demo/train.jsonl").is_file()
 
 
 class TestPeers:
@@ -281,7 +305,7 @@ class TestPages:
 
     def test_labels_do_not_cover_each_other(self) -> None:
         heights = [height for height, _ in chart.spread([(370.0, "a"), (369.0, "b"), (371.0, "c"), (10.0, "d")])]
-        assert all(b - a >= chart.GAP for a, b in zip(heights, heights[1:], strict=False))
+        assert all(b - a >= chart.GAP for a, b in itertools.pairwise(heights))
         assert max(heights) <= 380
 
     def test_stored_and_loaded(self, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -27,23 +27,20 @@ class Found(NamedTuple):
         return Problem(f"{self.finding.detail} [{self.finding.code}]", where)
 
 
-def refuse_findings(found: Iterable[Found], records: Mapping[str, int], allowed: BadRows) -> None:
-    """Stop the run if there are more findings than the config allows.
+def refuse_findings(listed: Sequence[Found], records: Mapping[str, int], allowed: BadRows, found: Mapping[str, int]) -> None:
+    """Stop the run if there are more findings than the config allows: ``found`` counts them by module, ``listed`` holds at least the first of them.
 
     A count holds for the whole mix; a share holds for each module, so that a small one cannot be lost inside a large one.
 
     Raises:
         DataError: it lists the findings with file and line.
     """
-    listed = list(found)
-    by_module: dict[str, int] = {}
-    for one in listed:
-        by_module[one.module] = by_module.get(one.module, 0) + 1
+    by_module = {name: count for name, count in found.items() if count}
     if allowed.share is not None:
         over = {name: count for name, count in by_module.items() if Fraction(count, records[name]) > allowed.share}
         limit = f"{float(allowed.share * 100):g} % of a module's records"
     else:
-        over = by_module if len(listed) > (allowed.count or 0) else {}
+        over = by_module if sum(by_module.values()) > (allowed.count or 0) else {}
         limit = f"{allowed.count or 0}"
     if not over:
         return

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,25 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from teapot import __version__
-from teapot.engine.counts import count_licenses, count_modules
-from teapot.engine.emit import Emitter, form_of
-from teapot.engine.findings import refuse_findings
+from teapot.engine.local import Engine, Run
 from teapot.engine.notes import notes_of
 from teapot.engine.planning import Options, Plan, lock_path_of, make_plan
-from teapot.engine.scan import Scan, Spool, scan
-from teapot.engine.select import Selection, select
 from teapot.errors import BusyError, CheckFailed, ConfigError, OutputError, Place
 from teapot.jsondoc import document_bytes
-from teapot.ledger import write_ledger
 from teapot.lock import Lock, Result
 from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output
 from teapot.model import Config
 from teapot.progress import Progress, Report, quiet
 from teapot.project import relative_to, shown
-from teapot.rowform import CONTROL_TOKENS_VERSION
+from teapot.rowform import CONTROL_TOKENS_VERSION, RowForm
 from teapot.settings import config_settings
 from teapot.sources.pinning import Pinner
-from teapot.writer import Staging, check_place, held, scratch, writing
+from teapot.writer import Staging, check_place, held, scratch_folder
 
 TRAIN = "train"
 """The name of the one output that there is today."""
@@ -148,15 +144,14 @@ def refuse_foreign_lock(made: Plan, files: Files) -> None:
         )
 
 
-def plan(config_path: Path, options: Options, watch: Watch | None = None) -> Planned:
+def plan(config_path: Path, options: Options, watch: Watch | None = None, engine: Engine | None = None) -> Planned:
     """Read and count everything, write nothing."""
     watch = watch or Watch()
     made = make_plan(
         config_path, options, Pinner(offline=options.offline, report=watch.download), lambda config: _override_lock(config, None)
     )
-    with scratch() as stream:
-        found, selection = _first_pass(made, Spool(stream), watch)
-        counts = count_modules(found, selection)
+    with scratch_folder() as folder, Run(made, engine or Engine(), folder / "run", watch.progress) as run:
+        counts = run.choose(run.scan()).counts
     return Planned(made, counts, tuple(notes_of(made, counts, ())))
 
 
@@ -164,13 +159,9 @@ def _override_lock(config: Config, given: Path | None) -> Path:
     return Files(output_path(config, given)).lock
 
 
-def _first_pass(made: Plan, spool: Spool, watch: Watch) -> tuple[Scan, Selection]:
-    found = scan(made, spool, watch.progress)
-    refuse_findings(found.findings, found.records_of(), made.config.bad_rows)
-    return found, select(found)
-
-
-def compose(config_path: Path, options: Options, output: Path | None = None, watch: Watch | None = None) -> Composed:
+def compose(
+    config_path: Path, options: Options, output: Path | None = None, watch: Watch | None = None, engine: Engine | None = None
+) -> Composed:
     """Compose a config. On any error the earlier output stays as it was.
 
     Raises:
@@ -187,29 +178,22 @@ def compose(config_path: Path, options: Options, output: Path | None = None, wat
     for path in places:
         check_place(path, [*made.inputs, made.lock_path])
     with held(files.output), Staging(files.stem, places) as staging:
-        with ExitStack() as stack:
-            spool = Spool(stack.enter_context(scratch(files.output.parent)))
-            found, selection = _first_pass(made, spool, watch)
-            counts = count_modules(found, selection)
-            entry, ledger, late = _write_output(staging, files, found, selection, watch)
+        with Run(made, engine or Engine(), staging.folder(files.output), watch.progress) as run:
+            scanned = run.scan()
+            chosen = run.choose(scanned)
+            form, counts = run.form(scanned), chosen.counts
+            ledger_place = staging.temporary(files.ledger)
+            written = run.write(scanned, staging.temporary(files.output), ledger_place)
+        staging.flush()
+        entry = Output(TRAIN, files.output.name, written.size, written.rows, written.sha256, written.blocks)
+        ledger = LedgerInfo(files.ledger.name, written.ledger_rows, written.ledger_sha256)
         lock = _with_result(made, entry, options)
         changed = made.old is None or not made.lock_path.exists() or lock.to_bytes() != made.lock_path.read_bytes()
-        manifest = _manifest(made, found, counts, entry, ledger, lock, files)
-        notes = tuple(notes_of(made, counts, late))
+        manifest = _manifest(made, form, counts, entry, ledger, lock)
+        notes = tuple(notes_of(made, counts, written.late))
         staging.write(files.run, document_bytes(_run_record(made, files, started, notes)))
         _commit(staging, made, files, lock if changed else None, manifest, stack_lock=made.lock_path)
     return Composed(manifest, files, made.lock_path, changed, notes)
-
-
-def _write_output(staging: Staging, files: Files, found: Scan, selection: Selection, watch: Watch) -> tuple[Output, LedgerInfo, list[str]]:
-    """Stage the output and the ledger in one go."""
-    ledger_place = staging.temporary(files.ledger)
-    with staging.open(files.output) as stream, writing(files.ledger):
-        emitter = Emitter(found, selection, stream, watch.progress)
-        rows, content = write_ledger(ledger_place, emitter.entries())
-    digest = emitter.hasher.finish()
-    entry = Output(TRAIN, files.output.name, emitter.hasher.size, emitter.rows, digest, tuple(emitter.hasher.blocks))
-    return entry, LedgerInfo(files.ledger.name, rows, content), emitter.late
 
 
 def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
@@ -233,11 +217,8 @@ def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
     return made.lock.with_result(result)
 
 
-def _manifest(
-    made: Plan, found: Scan, counts: dict[str, ModuleCount], entry: Output, ledger: LedgerInfo, lock: Lock, files: Files
-) -> Manifest:
+def _manifest(made: Plan, form: RowForm, counts: Mapping[str, ModuleCount], entry: Output, ledger: LedgerInfo, lock: Lock) -> Manifest:
     config = made.config
-    form = form_of(found)
     in_output = bool(config.overrides)
     return Manifest(
         name=config.name,
@@ -254,10 +235,17 @@ def _manifest(
         columns=form.columns,
         features=form.features(),
         modules=counts,
-        licenses=count_licenses(counts),
+        licenses=_sum_licenses(counts),
         outputs=(entry,),
         ledger=ledger,
     )
+
+
+def _sum_licenses(modules: Mapping[str, ModuleCount]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for module in modules.values():
+        total.update(module.licenses)
+    return dict(sorted(total.items()))
 
 
 def _run_record(made: Plan, files: Files, started: float, notes: tuple[str, ...]) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
-from teapot.engine.emit import Emitter
-from teapot.engine.findings import Found, refuse_findings
+from teapot.engine.findings import Found
+from teapot.engine.local import Engine, Run
+from teapot.engine.looking import look
 from teapot.engine.planning import Options, Plan, load_modules, lock_of, lock_path_of, one_kind, pin_all, read_config, read_lock
-from teapot.engine.scan import Scan, Spool, scan
-from teapot.engine.select import select
 from teapot.errors import ConfigError, DataError, Problems, TeapotError
 from teapot.filters import compile_filters
 from teapot.lock import Lock
@@ -23,7 +22,7 @@ from teapot.registry import Located, Locations, Registry, load_module_file
 from teapot.sources.local import find_files
 from teapot.sources.pinning import Pinner
 from teapot.verbs.several import Several
-from teapot.writer import scratch
+from teapot.writer import scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,31 +169,28 @@ def peek(project: Project, name: str, options: Options, *, rows: int = 3, limit:
         TeapotError: the module or its data cannot be had.
     """
     module = Registry(project).load(name)
-    found_plan = single_plan(project, module, options, report)
-    with scratch() as stream, scratch() as output:
-        found = scan(found_plan, Spool(stream), limit=limit)
-        result = _summary(name, found)
-        if result.candidates and rows:
-            emitter = Emitter(found, select(found), output)
-            for entry in emitter.entries():
-                if entry.line == min(rows, result.candidates):
-                    break
-            output.flush()
-            output.seek(0)
-            result.lines = [output.readline().decode().rstrip("\n") for _ in range(min(rows, result.candidates))]
-    return result
-
-
-def _summary(name: str, found: Scan) -> Peek:
-    one = found.modules[0]
+    made = single_plan(project, module, options, report)
+    if limit is None:
+        return _whole(name, made)
+    seen = look(made.modules[0], rows, limit)
     return Peek(
         name,
-        findings=found.findings,
-        records=sum(one.records_read),
-        candidates=len(one),
-        dropped=dict(sorted(Counter(drop.reason for drop in one.dropped).items())),
-        licenses=dict(sorted(Counter(one.license_names[index] for index in one.licenses).items())),
+        seen.lines,
+        seen.findings,
+        seen.records,
+        seen.candidates,
+        dict(sorted(seen.dropped.items())),
+        dict(sorted(seen.licenses.items())),
     )
+
+
+def _whole(name: str, made: Plan) -> Peek:
+    """Everything there is of a module, however much of it is bad."""
+    tolerant = replace(made, config=replace(made.config, bad_rows=BadRows(share=Fraction(1))))
+    with scratch_folder() as folder, Run(tolerant, Engine(), folder / "run") as run:
+        scanned = run.scan()
+    dropped = dict(sorted(scanned.drops[0].items()))
+    return Peek(name, [], scanned.findings, sum(scanned.records[0]), scanned.candidates(0), dropped, scanned.licenses(0))
 
 
 def single_plan(project: Project, module: Module, options: Options, report: Report | None = None) -> Plan:
@@ -259,17 +255,14 @@ def check_module(project: Project, module: Module, *, data: bool, options: Optio
     local = all(isinstance(source.origin, PathOrigin) for source in module.sources if source.use == "train")
     if not (data or local):
         return Checked(module.name, None, None, ("its data was not read (--data reads it)",))
-    with scratch() as stream:
-        found = scan(single_plan(project, module, options), Spool(stream))
-    refuse_findings(found.findings, found.records_of(), BadRows(count=0))
-    summary = _summary(module.name, found)
-    if not summary.candidates:
+    with scratch_folder() as folder, Run(single_plan(project, module, options), Engine(), folder / "run") as run:
+        scanned = run.scan()
+    records, rows = sum(scanned.records[0]), scanned.candidates(0)
+    if not rows:
         raise DataError(f"module '{module.name}' has no rows", module.place, f"see 'teapot peek {module.name} --rejected'")
     expected = expected_records(module)
-    notes = (
-        () if expected in (None, summary.records) else (f"{summary.records} records were read, but {expected} were expected ('examples:')",)
-    )
-    return Checked(module.name, summary.records, summary.candidates, notes)
+    notes = () if expected in (None, records) else (f"{records} records were read, but {expected} were expected ('examples:')",)
+    return Checked(module.name, records, rows, notes)
 
 
 def check_config(path: Path, options: Options) -> Config:

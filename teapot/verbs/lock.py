@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from teapot.engine.findings import refuse_findings
+from teapot.engine.local import Engine, Run
 from teapot.engine.planning import Options, Plan, load_modules, lock_path_of, make_plan, read_config, read_lock, settings_only
-from teapot.engine.scan import Spool, scan
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, TeapotError
 from teapot.lock import Drift, Lock, compare, compare_asked
 from teapot.progress import Report
@@ -17,7 +15,7 @@ from teapot.project import find_project, shown
 from teapot.registry import Locations, Registry
 from teapot.settings import origin_settings
 from teapot.sources.pinning import Pinner, upstream_drift
-from teapot.writer import Staging, check_place, held, scratch
+from teapot.writer import Staging, check_place, held, scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +86,9 @@ def _counts_before(config_path: Path, options: Options) -> dict[str, RowCount] |
 
 
 def _row_counts(made: Plan) -> dict[str, RowCount]:
-    with scratch() as stream:
-        found = scan(made, Spool(stream))
-    refuse_findings(found.findings, found.records_of(), made.config.bad_rows)
-    counts = {}
-    for one in found.modules:
-        licenses = Counter(one.license_names[index] for index in one.licenses)
-        counts[one.planned.name] = RowCount(len(one), dict(sorted(licenses.items())))
-    return counts
+    with scratch_folder() as folder, Run(made, Engine(), folder / "run") as run:
+        scanned = run.scan()
+    return {module.name: RowCount(scanned.candidates(number), scanned.licenses(number)) for number, module in enumerate(made.modules)}
 
 
 def check(config_path: Path, options: Options) -> list[str]:

@@ -213,7 +213,7 @@ def test_a_lock_that_another_run_wrote_meanwhile(made: Made, monkeypatch: pytest
     before = made.output.read_bytes()
     from teapot.verbs import compose as verb
 
-    first_pass = verb._first_pass
+    choose = verb.Run.choose
 
     def meanwhile(*args: object) -> object:
         document = made.lock_document()
@@ -221,9 +221,9 @@ def test_a_lock_that_another_run_wrote_meanwhile(made: Made, monkeypatch: pytest
         from teapot.jsondoc import document_bytes
 
         made.lock.write_bytes(document_bytes(document))
-        return first_pass(*args)  # type: ignore[arg-type]
+        return choose(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verb, "_first_pass", meanwhile)
+    monkeypatch.setattr(verb.Run, "choose", meanwhile)
     with pytest.raises(BusyError, match="another run has written"):
         compose(made.config, Options(environ={}), made.output)
     assert made.output.read_bytes() == before

@@ -1,0 +1,109 @@
+"""Candidates on disk, in buckets by their order key: each worker appends to files of its own, and a bucket is theirs together.
+
+``DATA`` holds the rows' bytes, ``INDEX`` an entry for each, ``IDS`` what the check for duplicate ids needs, by the hash of the id.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teapot.writer import writing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DATA, INDEX, IDS = "data", "index", "ids"
+
+FLUSH = 192 * 1024
+"""How many bytes of one bucket a worker holds back before it appends them to the bucket's file, at most."""
+
+HELD = 24 * 1024 * 1024
+"""How many bytes of all buckets together a worker holds back."""
+
+
+def bucket_file(folder: Path, kind: str, worker: int, bucket: int) -> Path:
+    return folder / f"{kind}-{bucket:05d}-{worker:03d}"
+
+
+class Appender:
+    """A worker's buffered appends of one kind to many bucket files. Files are open only while they are written."""
+
+    def __init__(self, folder: Path, kind: str, worker: int, buckets: int) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._worker = worker
+        self._flush = min(FLUSH, HELD // buckets)
+        self._held: list[bytearray] = [bytearray() for _ in range(buckets)]
+        self.sizes = [0] * buckets
+        for bucket in range(buckets):
+            path = bucket_file(folder, kind, worker, bucket)
+            if path.exists():
+                self.sizes[bucket] = path.stat().st_size
+
+    def append(self, bucket: int, data: bytes) -> int:
+        """Append to a bucket; returns where the data begins in this worker's file of it."""
+        at = self.sizes[bucket]
+        held = self._held[bucket]
+        held += data
+        self.sizes[bucket] = at + len(data)
+        if len(held) >= self._flush:
+            self._write(bucket)
+        return at
+
+    def _write(self, bucket: int) -> None:
+        path = bucket_file(self._folder, self._kind, self._worker, bucket)
+        with writing(path), path.open("ab", buffering=0) as stream:
+            view = memoryview(self._held[bucket])
+            while view:
+                view = view[stream.write(view) :]
+            view.release()
+        self._held[bucket] = bytearray()
+
+    def finish(self) -> None:
+        for bucket, held in enumerate(self._held):
+            if held:
+                self._write(bucket)
+
+
+def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The entries of all workers in one bucket, in little-endian numbers."""
+    import numpy as np
+
+    parts = []
+    for worker in range(workers):
+        path = bucket_file(folder, kind, worker, bucket)
+        if path.exists():
+            parts.append(np.fromfile(path, dtype=dtype))
+    little = dtype.newbyteorder("<")
+    return np.concatenate([part.astype(little) for part in parts]) if parts else np.empty(0, dtype=little)
+
+
+def remove_bucket(folder: Path, kind: str, bucket: int, workers: int) -> None:
+    for worker in range(workers):
+        path = bucket_file(folder, kind, worker, bucket)
+        if path.exists():
+            path.unlink()
+
+
+class RowReader:
+    """Reads rows' bytes from the bucket files of all workers; keeps the files open that it has used."""
+
+    def __init__(self, folder: Path, kind: str, bucket: int) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._bucket = bucket
+        self._open: dict[int, int] = {}
+
+    def read(self, worker: int, offset: int, length: int) -> bytes:
+        handle = self._open.get(worker)
+        if handle is None:
+            handle = self._open[worker] = os.open(bucket_file(self._folder, self._kind, worker, self._bucket), os.O_RDONLY)
+        return os.pread(handle, length, offset)
+
+    def close(self) -> None:
+        for handle in self._open.values():
+            os.close(handle)
+        self._open.clear()

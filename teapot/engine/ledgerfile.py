@@ -1,0 +1,185 @@
+"""The ledger's Parquet file and the digest of its content, made from the files that the buckets and tasks left, in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teapot.engine.copies import REASONS
+from teapot.engine.passa import DROP, drops_file
+from teapot.engine.passc import LEDGER, Shape, TaskInfo
+from teapot.jsontext import canonical
+from teapot.ledger import schema
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from teapot.engine.local import Scanned
+
+BATCH = 65_536
+
+
+class LedgerMaker:
+    """Writes the ledger in three parts: the lines, the candidates that are not written, and the rows that were no candidates."""
+
+    def __init__(self, path: Path, shape: Shape) -> None:
+        import pyarrow as pa
+
+        self.path = path
+        self.shape = shape
+        self.folder = shape.job.folder
+        self.content = hashlib.sha256()
+        self.count = 0
+        self.lines_so_far = 0
+        self.modules = _Names([task.module_name for task in shape.tasks])
+        self.sources = _Names([task.source_name for task in shape.tasks])
+        self.files = _Names([task.file for task in shape.tasks])
+        self.licenses = _Names([name for task in shape.tasks for name in task.licenses])
+        self.pa = pa
+
+    def __enter__(self) -> Self:
+        import pyarrow.parquet as pq
+
+        self._stream = self.path.open("xb")
+        self._writer = pq.ParquetWriter(self._stream, schema(), compression="zstd")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._stream.close()
+
+    def lines(self, bucket: int) -> None:
+        self._bucket(f"lines-{bucket:05d}", f"content-{bucket:05d}", numbered=True)
+
+    def rest(self, buckets: int) -> None:
+        for bucket in range(buckets):
+            self._bucket(f"rest-{bucket:05d}", f"restcontent-{bucket:05d}", numbered=False)
+
+    def _bucket(self, rows_name: str, content_name: str, *, numbered: bool) -> None:
+        import numpy as np
+
+        path = self.folder / content_name
+        self.content.update(path.read_bytes())
+        path.unlink()
+        path = self.folder / rows_name
+        rows = np.fromfile(path, dtype=LEDGER)
+        path.unlink()
+        for start in range(0, len(rows), BATCH):
+            self._rows(rows[start : start + BATCH], numbered)
+
+    def _rows(self, rows: Any, numbered: bool) -> None:
+        import numpy as np
+
+        pa = self.pa
+        count = len(rows)
+        tasks = rows["task"].astype(np.int64)
+        bases = np.asarray([task.base for task in self.shape.tasks], dtype=np.int64)[tasks]
+        lines = (
+            pa.array(np.arange(self.lines_so_far + 1, self.lines_so_far + 1 + count, dtype=np.int64))
+            if numbered
+            else pa.nulls(count, pa.int64())
+        )
+        starts = np.cumsum([0] + [len(task.licenses) for task in self.shape.tasks])[:-1]
+        flat = np.asarray([self.licenses.index[name] for task in self.shape.tasks for name in task.licenses] or [0], dtype=np.int32)
+        names = pa.dictionary(pa.int32(), pa.string())
+        reasons = pa.DictionaryArray.from_arrays(pa.array(rows["reason"].astype(np.int32)), pa.array(list(REASONS)))
+        columns = [
+            lines,
+            self.modules.column(pa, tasks),
+            self.sources.column(pa, tasks),
+            self.files.column(pa, tasks),
+            pa.array(rows["record"].astype(np.int64) + bases),
+            pa.array(rows["part"].astype(np.int32)),
+            _hex(pa, rows["digest"]),
+            pa.array(rows["occurrence"].astype(np.int64)),
+            pa.array(rows["copy"].astype(np.int32)) if numbered else pa.nulls(count, pa.int32()),
+            pa.DictionaryArray.from_arrays(pa.array(flat[starts[tasks] + rows["license"]]), self.licenses.values(pa)),
+            _hex(pa, rows["sha"]) if numbered else pa.nulls(count, pa.string()),
+            pa.nulls(count, names) if numbered else reasons,
+        ]
+        self._writer.write_batch(pa.record_batch(columns, schema=schema()))
+        self.count += count
+        self.lines_so_far += count if numbered else 0
+
+    def drops(self, scanned: Scanned) -> None:
+        """The rows that were no candidates, in source order; those whose id was used before stand among them."""
+        again: dict[int, list[tuple[int, int]]] = {}
+        for one in scanned.lost_rows:
+            again.setdefault(one.task, []).append((one.record, one.part))
+        for task, outcome in zip(scanned.tasks, scanned.outcomes, strict=True):
+            reasons = [*outcome.reasons, "bad-row:duplicate-id"]
+            path = drops_file(self.folder, task.number)
+            extra = [(record, part, len(reasons) - 1) for record, part in again.get(task.number, [])]
+            rows = _drops(path) if path.exists() else iter(())
+            if extra:
+                rows = iter(sorted([*rows, *extra]))
+            self._dropped(self.shape.tasks[task.number], rows, reasons)
+
+    def _dropped(self, info: TaskInfo, rows: Iterator[tuple[int, int, int]], reasons: list[str]) -> None:
+        head = b'{"file":' + canonical(info.file) + b',"module":' + canonical(info.module_name)
+        tail = b',"source":' + canonical(info.source_name) + b"}\n"
+        names = [canonical(reason) for reason in reasons]
+        batch: list[tuple[int, int, int]] = []
+        for row in rows:
+            record, part, reason = row
+            self.content.update(head + b',"part":%d,"reason":%s,"record":%d' % (part, names[reason], record + info.base) + tail)
+            batch.append(row)
+            if len(batch) == BATCH:
+                self._write_dropped(info, batch, reasons)
+                batch = []
+        if batch:
+            self._write_dropped(info, batch, reasons)
+
+    def _write_dropped(self, info: TaskInfo, batch: list[tuple[int, int, int]], reasons: list[str]) -> None:
+        pa = self.pa
+        count = len(batch)
+
+        def same(text: str) -> Any:
+            return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([text]))
+
+        columns = [
+            pa.nulls(count, pa.int64()), same(info.module_name), same(info.source_name), same(info.file),
+            pa.array([record + info.base for record, _, _ in batch], pa.int64()), pa.array([part for _, part, _ in batch], pa.int32()),
+            pa.nulls(count, pa.string()), pa.nulls(count, pa.int64()), pa.nulls(count, pa.int32()),
+            pa.nulls(count, pa.dictionary(pa.int32(), pa.string())), pa.nulls(count, pa.string()),
+            pa.DictionaryArray.from_arrays(pa.array([reason for _, _, reason in batch], pa.int32()), pa.array(reasons)),
+        ]  # fmt: skip
+        self._writer.write_batch(pa.record_batch(columns, schema=schema()))
+        self.count += count
+
+    def finish(self) -> tuple[int, str]:
+        """How many entries there are, and the digest of the content."""
+        return self.count, self.content.hexdigest()
+
+
+def _drops(path: Path) -> Iterator[tuple[int, int, int]]:
+    with path.open("rb") as stream:
+        while data := stream.read(DROP.size * 4096):
+            yield from DROP.iter_unpack(data)
+
+
+class _Names:
+    """A column of names, one a task."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.index = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._tasks = [self.index[name] for name in names]
+
+    def values(self, pa: Any) -> Any:
+        return pa.array(list(self.index), pa.string())
+
+    def column(self, pa: Any, tasks: Any) -> Any:
+        import numpy as np
+
+        return pa.DictionaryArray.from_arrays(pa.array(np.asarray(self._tasks, dtype=np.int32)[tasks]), self.values(pa))
+
+
+def _hex(pa: Any, values: Any) -> Any:
+    """32 bytes a value, as 64 hexadecimal digits."""
+    import numpy as np
+
+    text = values.tobytes().hex().encode()
+    offsets = np.arange(0, len(text) + 1, 64, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))

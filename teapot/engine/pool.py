@@ -1,0 +1,192 @@
+"""Workers: this process alone for small jobs, or others that are told what to do over a pipe.
+
+A worker is this interpreter started anew, with the same search path. It ends when its pipe does, so none outlives the run, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from teapot.errors import TeapotError
+
+Report = Callable[[int], None]
+
+
+class Crew(Protocol):
+    """What a worker can do: named methods, called with one argument and a report of progress."""
+
+    def call(self, name: str, argument: Any, report: Report) -> Any: ...
+
+
+class Pool(Protocol):
+    """A number of workers that carry out calls."""
+
+    workers: int
+
+    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+        """Call ``name`` with every argument, spread over the workers; the results come as they are ready.
+
+        Raises:
+            TeapotError: of the earliest argument for which there was one, whichever worker met it first.
+        """
+        ...
+
+    def all(self, name: str, argument: Any) -> list[Any]:
+        """Call ``name`` once in every worker."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Alone:
+    """No other process: calls are carried out here, in order."""
+
+    workers = 1
+
+    def __init__(self, make: Callable[[int], Crew]) -> None:
+        self._crew = make(0)
+
+    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+        for argument in arguments:
+            yield self._crew.call(name, argument, report)
+
+    def all(self, name: str, argument: Any) -> list[Any]:
+        return [self._crew.call(name, argument, lambda _: None)]
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+class Worker:
+    """The parent's side of one worker."""
+
+    def __init__(self, number: int, make: Callable[[int], Crew]) -> None:
+        ours, theirs = os.pipe(), os.pipe()
+        code = f"import sys; sys.path[:] = {sys.path!r}; from teapot.engine.pool import serve; serve({ours[0]}, {theirs[1]})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        os.close(ours[0])
+        os.close(theirs[1])
+        self.requests = Connection(ours[1], readable=False)
+        self.answers = Connection(theirs[0], writable=False)
+        self.requests.send_bytes(pickle.dumps((make, number)))
+
+    def ask(self, name: str, argument: Any) -> None:
+        self.requests.send((name, argument))
+
+    def stop(self) -> None:
+        self.requests.close()
+        self.answers.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Workers:
+    """Several worker processes. ``make(number)`` makes a worker's crew in its own process, so it must be picklable."""
+
+    def __init__(self, workers: int, make: Callable[[int], Crew]) -> None:
+        self.workers = workers
+        self._workers: list[Worker] = []
+        try:
+            for number in range(workers):
+                self._workers.append(Worker(number, make))
+        except BaseException:
+            self.close()
+            raise
+
+    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+        todo = enumerate(arguments)
+        busy: dict[Connection, tuple[Worker, int]] = {}
+        failed: tuple[int, TeapotError] | None = None
+
+        def start(worker: Worker) -> None:
+            following = next(todo, None) if failed is None else None
+            if following is not None:
+                worker.ask(name, following[1])
+                busy[worker.answers] = (worker, following[0])
+
+        for worker in self._workers:
+            start(worker)
+        while busy:
+            for connection in wait(list(busy)):
+                worker, number = busy[connection]  # type: ignore[index]
+                kind, value = self._receive(worker)
+                if kind == "tick":
+                    report(value)
+                    continue
+                del busy[connection]  # type: ignore[arg-type]
+                if kind == "error":
+                    if failed is None or number < failed[0]:
+                        failed = (number, value)
+                elif kind == "done":
+                    yield value
+                start(worker)
+        if failed is not None:
+            raise failed[1]
+
+    def all(self, name: str, argument: Any) -> list[Any]:
+        for worker in self._workers:
+            worker.ask(name, argument)
+        results = []
+        for worker in self._workers:
+            kind, value = self._receive(worker)
+            while kind == "tick":
+                kind, value = self._receive(worker)
+            if kind == "error":
+                raise value
+            results.append(value)
+        return results
+
+    def _receive(self, worker: Worker) -> tuple[str, Any]:
+        try:
+            kind, value = worker.answers.recv()
+        except (EOFError, ConnectionError):
+            code = worker.process.wait()
+            raise RuntimeError(f"a worker ended with code {code}") from None
+        if kind == "bug":
+            raise RuntimeError(f"in a worker: {value}")
+        return kind, value
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._workers.clear()
+
+
+def serve(requests_handle: int, answers_handle: int) -> None:
+    """A worker's life: make its crew, answer requests until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a run ends
+    requests = Connection(requests_handle, writable=False)
+    answers = Connection(answers_handle, readable=False)
+    try:
+        make, number = pickle.loads(requests.recv_bytes())
+        crew: Crew = make(number)
+        while True:
+            name, argument = requests.recv()
+            _answer(crew, name, argument, answers)
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(crew: Crew, name: str, argument: Any, answers: Connection) -> None:
+    try:
+        result = crew.call(name, argument, lambda amount: answers.send(("tick", amount)))
+    except TeapotError as error:
+        answers.send(("error", error))
+    except Exception as error:  # noqa: BLE001  (told to the parent, which reports it as a bug)
+        answers.send(("bug", f"{type(error).__name__}: {error}"))
+    else:
+        answers.send(("done", result))
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
