@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from teapot.commands import plan as plan_command
-from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, options_of, with_engine, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
+from teapot.engine.local import Engine
 from teapot.project import shown
 from teapot.ui import Ui
 from teapot.verbs.compose import Composed, Watch, compose
@@ -19,22 +20,26 @@ from teapot.verbs.compose import Composed, Watch, compose
 @click.option("-o", "--output", type=PATH, help="Where to write the output; it ends in .jsonl.")
 @click.option("--locked", is_flag=True, help="Fail if the lock would change. What CI uses.")
 @click.option("--frozen", is_flag=True, help="--locked and --offline.")
+@click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--dry-run", is_flag=True, help="The same as 'teapot plan'.")
 @with_sources
 @with_overrides
 @with_project
+@with_engine
 @with_ui
 def command(
     config: Path,
     output: Path | None,
     locked: bool,
     frozen: bool,
+    profile: bool,
     dry_run: bool,
     sources: tuple[str, ...],
     offline: bool,
     allow_code: tuple[str, ...],
     overrides: tuple[str, ...],
     project: Path | None,
+    engine: Engine,
     ui: Ui,
 ) -> int:
     """Compose CONFIG: write its output, ledger, lock and manifest.
@@ -48,14 +53,14 @@ def command(
         project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
     )
     if dry_run:
-        return plan_command.show_plan(config, options, ui)
+        return plan_command.show_plan(config, options, engine, ui)
     with ui.watching() as (progress, download):
-        made = compose(config, options, output, Watch(progress, download))
-    show(made, ui)
+        made = compose(config, options, output, Watch(progress, download), engine)
+    show(made, ui, profile)
     return 0
 
 
-def show(made: Composed, ui: Ui) -> None:
+def show(made: Composed, ui: Ui, profile: bool = False) -> None:
     manifest, files = made.manifest, made.files
     entry = manifest.outputs[0]
     if ui.mode == "json":
@@ -74,6 +79,7 @@ def show(made: Composed, ui: Ui) -> None:
                 "kind": manifest.kind,
                 "modules": counts_value(manifest.modules),
                 "notes": list(made.notes),
+                **({"profile": {name: round(seconds, 3) for name, seconds in made.profile.items()}} if profile else {}),
             }
         )
         return
@@ -85,3 +91,7 @@ def show(made: Composed, ui: Ui) -> None:
     ui.line(f"  lock      {shown(made.lock_path)}{'  (written: commit it)' if made.lock_changed else ''}")
     for note in made.notes:
         ui.note(note)
+    if profile:
+        whole = sum(made.profile.values())
+        for name, seconds in made.profile.items():
+            ui.note(f"{name}: {seconds:.2f} s, {100 * seconds / whole:.0f} %")

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from teapot.engine.local import MEMORY, Engine
 from teapot.engine.planning import Options
+from teapot.engine.pool import usable_cpus
 from teapot.ui import Mode, Ui
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +64,41 @@ def with_overrides(function: F) -> F:
     return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value of the config for this run.")(
         function
     )
+
+
+def with_engine(function: F) -> F:
+    """``--workers``, ``--memory`` and ``--tmp-dir``; the command gets an ``engine``."""
+
+    @click.option("--tmp-dir", type=PATH, metavar="FOLDER", help="Where temporary files go; by default beside the output.")
+    @click.option(
+        "--memory", callback=megabytes, metavar="SIZE", help="About how much memory all workers may use, such as 512M.  [default: 512M]"
+    )
+    @click.option("--workers", callback=at_least_one, metavar="N", help="How many processes to use.  [default: the usable CPUs]")
+    @functools.wraps(function)
+    def wrapped(*args: Any, workers: int | None, memory: int | None, tmp_dir: Path | None, **kwargs: Any) -> Any:
+        engine = Engine(workers=workers or usable_cpus(), memory=memory or MEMORY, tmp_dir=tmp_dir)
+        return function(*args, engine=engine, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def at_least_one(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """A whole number from 1 to 256; ``None`` where the option is not given."""
+    number = None if text is None else count(256)(context, parameter, text)
+    if number == 0:
+        raise click.BadParameter("there must be at least 1", context, parameter)
+    return number
+
+
+def megabytes(_context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """A size such as ``512M`` or ``2G``, at least 64 MB, in bytes."""
+    if value is None:
+        return None
+    number, unit = (value[:-1], value[-1].upper()) if value[-1:].upper() in ("K", "M", "G") else (value, "")
+    factor = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[unit]
+    if not (number.isascii() and number.isdigit() and len(number) < 16) or int(number) * factor < 64 << 20:
+        raise click.BadParameter(f"'{value}' is not a size of at least 64M, such as 512M or 2G", param=parameter)
+    return int(number) * factor
 
 
 def options_of(

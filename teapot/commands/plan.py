@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, options_of, with_engine, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
+from teapot.engine.local import Engine
 from teapot.engine.planning import Options
 from teapot.ui import Ui
 from teapot.verbs.compose import Watch, plan
@@ -20,6 +21,7 @@ from teapot.verbs.compose import Watch, plan
 @with_sources
 @with_overrides
 @with_project
+@with_engine
 @with_ui
 def command(
     config: Path,
@@ -30,6 +32,7 @@ def command(
     allow_code: tuple[str, ...],
     overrides: tuple[str, ...],
     project: Path | None,
+    engine: Engine,
     ui: Ui,
 ) -> int:
     """Show the table of what composing CONFIG would write, without writing anything.
@@ -42,12 +45,12 @@ def command(
     options = options_of(
         project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
     )
-    return show_plan(config, options, ui)
+    return show_plan(config, options, engine, ui)
 
 
-def show_plan(config: Path, options: Options, ui: Ui) -> int:
+def show_plan(config: Path, options: Options, engine: Engine, ui: Ui) -> int:
     with ui.watching() as (progress, download):
-        made = plan(config, options, Watch(progress, download))
+        made = plan(config, options, Watch(progress, download), engine)
     if ui.mode == "json":
         ui.document(
             {"rows": made.rows, "seed": made.plan.config.training.seed, "modules": counts_value(made.modules), "notes": list(made.notes)}

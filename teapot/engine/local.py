@@ -39,12 +39,13 @@ from teapot.engine.planning import Plan
 from teapot.engine.pool import Alone, Pool, Report, Workers
 from teapot.engine.rowmaker import OPTIONAL_BITS, Seen, refuse_unseen
 from teapot.engine.tasks import Task, cut
-from teapot.errors import ConfigError, DataError
+from teapot.errors import ConfigError, DataError, OutputError
 from teapot.hashing import BlockHasher
 from teapot.manifest import ModuleCount, SourceCount
 from teapot.mapping import MESSAGE_KEYS
 from teapot.model import Finding, Share
 from teapot.progress import Progress, Tick, quiet
+from teapot.project import shown
 from teapot.rowform import RowForm
 from teapot.sampling import WeightError, targets
 from teapot.settings import weight_settings
@@ -61,6 +62,9 @@ SMALL = 24 * 1024 * 1024
 BUCKET = 16 * 1024 * 1024
 """How many bytes of candidates a bucket is to hold; a worker has one in memory, and its lines."""
 
+MEMORY = 512 * 1024 * 1024
+"""About how much memory all workers together may use, in bytes, unless it is said."""
+
 MOST_BITS = 10
 
 INFERRED = 10_000_000
@@ -69,12 +73,25 @@ INFERRED = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """How to run: how many worker processes, and where temporary files go."""
+    """How to run: how many worker processes, how much memory they may use together, and where temporary files go.
+
+    ``bucket`` and ``range`` set the bytes of a bucket and of a task, and ``small`` up to which size no process is started, for tests. None of it
+    changes a byte of what is written.
+    """
 
     workers: int = 1
-    folder: Path | None = None
-    bucket: int = BUCKET
+    memory: int = MEMORY
+    tmp_dir: Path | None = None
+    bucket: int | None = None
     range: int | None = None
+    small: int = SMALL
+
+    @property
+    def bucket_bytes(self) -> int:
+        """A worker needs about 60 MB for itself and four times its bucket."""
+        if self.bucket is not None:
+            return self.bucket
+        return max(min(BUCKET, (self.memory // self.workers - 60 * 1024 * 1024) // 4), 1024 * 1024)
 
 
 class LocalCrew:
@@ -189,7 +206,7 @@ class Run:
         self.progress = progress
         total = sum(file.pinned.size for module in plan.modules for source in module.sources for file in source.files)
         self.total = total
-        bits = min(max((max(total, 1) // engine.bucket).bit_length(), 0), MOST_BITS)
+        bits = min(max((max(total, 1) // engine.bucket_bytes).bit_length(), 0), MOST_BITS)
         allowed = frozenset(plan.config.allowed) if isinstance(plan.config.allowed, tuple) else None
         self.job = Job(plan.modules, plan.config.training.seed, plan.config.training.include_reasoning, allowed, _limits(), folder, bits)
         self.buckets = 1 << bits
@@ -197,15 +214,29 @@ class Run:
 
     def __enter__(self) -> Self:
         with writing(self.folder):
+            self._check_space()
             self.folder.mkdir()
         make = MakeCrew(self.job)
-        self._pool = Alone(make) if self.engine.workers <= 1 or self.total <= SMALL else Workers(self.engine.workers, make)
+        self._pool = Alone(make) if self.engine.workers <= 1 or self.total <= self.engine.small else Workers(self.engine.workers, make)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_space(self) -> None:
+        """Refuse to begin what cannot end: candidates take about as much room as the sources, and so does the output.
+
+        Raises:
+            OutputError: there is less.
+        """
+        free = shutil.disk_usage(self.folder.parent).free
+        if free < self.total:
+            raise OutputError(
+                f"'{shown(self.folder.parent)}' has {free / 1e9:.1f} GB left; temporary files will take about {self.total / 1e9:.1f} GB",
+                hint="free some space, or say where they may go with --tmp-dir",
+            )
 
     @property
     def pool(self) -> Pool:

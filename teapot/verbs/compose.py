@@ -87,6 +87,8 @@ class Composed:
     lock_path: Path
     lock_changed: bool
     notes: tuple[str, ...]
+    profile: Mapping[str, float]
+    """Seconds by phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,20 @@ class Watch:
 
     progress: Progress = quiet
     download: Report | None = None
+
+
+class _Clock:
+    """How long each phase took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, phase: str) -> None:
+        """The phase ends here."""
+        now = time.perf_counter()
+        self.seconds[phase] = now - self._last
+        self._last = now
 
 
 def output_path(config: Config, given: Path | None) -> Path:
@@ -150,7 +166,8 @@ def plan(config_path: Path, options: Options, watch: Watch | None = None, engine
     made = make_plan(
         config_path, options, Pinner(offline=options.offline, report=watch.download), lambda config: _override_lock(config, None)
     )
-    with scratch_folder() as folder, Run(made, engine or Engine(), folder / "run", watch.progress) as run:
+    engine = engine or Engine()
+    with scratch_folder(engine.tmp_dir) as folder, Run(made, engine, folder / "run", watch.progress) as run:
         counts = run.choose(run.scan()).counts
     return Planned(made, counts, tuple(notes_of(made, counts, ())))
 
@@ -167,8 +184,9 @@ def compose(
     Raises:
         TeapotError: of the kind and exit code that fits; see docs/errors.md.
     """
-    watch = watch or Watch()
+    watch, engine = watch or Watch(), engine or Engine()
     started = time.time()
+    clock = _Clock()
     pinner = Pinner(offline=options.offline, report=watch.download)
     made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
     files = Files(output_path(made.config, output))
@@ -178,12 +196,18 @@ def compose(
     for path in places:
         check_place(path, [*made.inputs, made.lock_path])
     with held(files.output), Staging(files.stem, places) as staging:
-        with Run(made, engine or Engine(), staging.folder(files.output), watch.progress) as run:
+        clock.mark("resolve")
+        with ExitStack() as stack:
+            folder = staging.folder(files.output) if engine.tmp_dir is None else stack.enter_context(scratch_folder(engine.tmp_dir)) / "run"
+            run = stack.enter_context(Run(made, engine, folder, watch.progress))
             scanned = run.scan()
+            clock.mark("read")
             chosen = run.choose(scanned)
+            clock.mark("choose")
             form, counts = run.form(scanned), chosen.counts
             ledger_place = staging.temporary(files.ledger)
             written = run.write(scanned, staging.temporary(files.output), ledger_place)
+        clock.mark("write")
         staging.flush()
         entry = Output(TRAIN, files.output.name, written.size, written.rows, written.sha256, written.blocks)
         ledger = LedgerInfo(files.ledger.name, written.ledger_rows, written.ledger_sha256)
@@ -193,7 +217,8 @@ def compose(
         notes = tuple(notes_of(made, counts, written.late))
         staging.write(files.run, document_bytes(_run_record(made, files, started, notes)))
         _commit(staging, made, files, lock if changed else None, manifest, stack_lock=made.lock_path)
-    return Composed(manifest, files, made.lock_path, changed, notes)
+        clock.mark("put in place")
+    return Composed(manifest, files, made.lock_path, changed, notes, clock.seconds)
 
 
 def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
