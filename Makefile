@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-.PHONY: demo test test-pythons check fix coverage clean help
+.PHONY: demo bench bench-large test test-pythons check fix coverage clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,17 @@ fix: $(STAMPS)/check  ## mend what can be mended
 
 coverage: $(STAMPS)/test  ## branch coverage of teapot/, at least 95 %
 	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile -q --cov --cov-report=term --cov-fail-under=95
+
+bench: $(STAMPS)/run build/bench-venv/.ready  ## Teapot beside its peers at 162 MB; writes docs/performance.md (minutes)
+	$(BIN)/python -m benchmarks.run S
+
+bench-large: $(STAMPS)/run build/bench-venv/.ready  ## the same at 1.6 and 8.1 GB (needs about 57 GB of free disk)
+	$(BIN)/python -m benchmarks.run M L
+
+build/bench-venv/.ready: benchmarks/requirements.txt
+	@$(PYTHON) -m venv build/bench-venv
+	@build/bench-venv/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -59,6 +59,14 @@ def canonical(value: Json) -> bytes:
         raise JsonError(f"a text holds half a surrogate pair, '\\u{half:04x}'", code="lone-surrogate") from None
 
 
+def canonical_plain(value: Json) -> bytes:
+    """:func:`canonical` of a value that is known to hold only text, true and false, and keys in ASCII, as checked messages do."""
+    try:
+        return _sorted_encode(value)
+    except (UnicodeEncodeError, RecursionError):
+        return canonical(value)
+
+
 def canonical_text(value: Json) -> str:
     """:func:`canonical` as text."""
     return canonical(value).decode("utf-8")

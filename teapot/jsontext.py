@@ -28,7 +28,9 @@ _HUGE = 10**MAX_DIGITS
 _KEY_END = re.compile(rb'"[ \t\n\r]*:')
 _ESCAPED_KEY_END = re.compile(rb'\\"[ \t\n\r]*:')
 _BACKSLASH_KEY_END = re.compile(rb'\\\\"[ \t\n\r]*:')
+_DIGIT = re.compile(rb"[0-9]")
 _fast_decode = msgspec.json.Decoder().decode
+_fast_encode = msgspec.json.Encoder().encode
 
 
 def decode(data: bytes | str, *, unique: bool = False, max_depth: int = MAX_DEPTH) -> Json:
@@ -40,7 +42,7 @@ def decode(data: bytes | str, *, unique: bool = False, max_depth: int = MAX_DEPT
     """
     try:
         value: Json = _fast_decode(data)
-        if _is_same(value, data, max_depth):
+        if _is_surely_same(value, data, max_depth) or _is_same(value, data, max_depth):
             return value
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass  # the strict reader says what is wrong, and where
@@ -61,6 +63,19 @@ def decode_strictly(data: bytes | str, *, unique: bool = False, max_depth: int =
         except UnicodeDecodeError as error:
             raise JsonError(f"byte 0x{data[error.start]:02x} is not valid UTF-8", error.start, "not-utf8") from None
     return _Reader(text, unique, max_depth).read()
+
+
+def _is_surely_same(value: Json, data: bytes | str, max_depth: int) -> bool:
+    """A quick test for :func:`_is_same`: ``value`` written again is the text itself.
+
+    Then no key was lost. The number of brackets bounds the depth, and an integer that is too long would cover one of the places looked at.
+    """
+    if isinstance(data, str) or _DIGIT.search(data[MAX_DIGITS::MAX_DIGITS]) or data.count(b"{") + data.count(b"[") > max_depth:
+        return False
+    try:
+        return _fast_encode(value) == data
+    except (UnicodeError, RecursionError):
+        return False
 
 
 def _is_same(value: Json, data: bytes | str, max_depth: int) -> bool:
@@ -100,7 +115,8 @@ def _key_ends(data: bytes) -> int:
     msgspec keeps one entry a key and object, never more than are written. Hence where both numbers are equal, no key was written twice.
     """
     if b"\\" not in data:
-        return len(_KEY_END.findall(data))
+        spaced = b" :" in data or b"\t:" in data or b"\n:" in data or b"\r:" in data
+        return len(_KEY_END.findall(data)) if spaced else data.count(b'":')
     if _BACKSLASH_KEY_END.search(data):
         return -1
     return len(_KEY_END.findall(data)) - len(_ESCAPED_KEY_END.findall(data))

@@ -171,9 +171,10 @@ def _message(message: dict[str, Json], name: str, place: int) -> None:
         _optional(message, f'message {place} of "{name}"')
     if (role == "assistant" or role == "user") and not content.strip(SPACE) and "tool_calls" not in message:
         raise RowError(f"empty-{role}", f'message {place} of "{name}" ({role}) is empty')
-    token = find_control_token(content)
-    if token is not None:
-        raise _token_error(token, f'message {place} of "{name}" ({role})')
+    if "<" in content or "[" in content:
+        token = find_control_token(content)
+        if token is not None:
+            raise _token_error(token, f'message {place} of "{name}" ({role})')
 
 
 def _optional(message: dict[str, Json], where: str) -> None:

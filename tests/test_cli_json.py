@@ -76,7 +76,7 @@ def test_the_schema_is_one_and_is_closed() -> None:
 
     for one in objects(SCHEMA["$defs"]):
         assert one["additionalProperties"] is False
-        assert set(one["required"]) == set(one["properties"]) - {"repeat"}
+        assert set(one["required"]) == set(one["properties"]) - {"repeat", "profile"}
 
 
 def test_the_schema_has_every_command_and_the_page_has_every_key() -> None:
@@ -107,6 +107,8 @@ def test_compose_and_validate(copy: Path, capsys: Capture) -> None:
     assert made["modules"] == planned["modules"]
     assert all(Path(made[name]).is_file() for name in ("output", "manifest", "ledger", "lock"))
     assert Path(made["output"]).stat().st_size == made["size"]
+    profiled = ask(capsys, "compose configs/quickstart.config --profile", "compose")
+    assert list(profiled["profile"]) == ["resolve", "read", "choose", "write", "put in place"]
     again = ask(capsys, "compose configs/quickstart.config --frozen", "compose")
     assert again == {**made, "lock_changed": False}
     report = ask(capsys, f"validate compose {made['output']} --expect {made['sha256']} --rebuild", "validate-compose")

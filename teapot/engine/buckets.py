@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from teapot.writer import writing
 
@@ -66,6 +66,12 @@ class Appender:
         for bucket, held in enumerate(self._held):
             if held:
                 self._write(bucket)
+
+
+def save(path: Path, entries: NDArray[Any], mode: Literal["wb", "ab"] = "wb") -> None:
+    """Write an array's bytes. ``tofile`` does not say why the system refuses."""
+    with writing(path), path.open(mode) as stream:
+        stream.write(entries.tobytes())
 
 
 def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dtype[Any]) -> NDArray[Any]:

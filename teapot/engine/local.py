@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teapot.engine.buckets import DATA, RowReader
+from teapot.engine.buckets import DATA, RowReader, save
 from teapot.engine.copies import REASONS, copies_of, select_number
 from teapot.engine.findings import Found, refuse_findings
 from teapot.engine.index import OWN_ID
@@ -38,7 +39,7 @@ from teapot.engine.passc import (
 from teapot.engine.planning import Plan
 from teapot.engine.pool import Alone, Pool, Report, Workers
 from teapot.engine.rowmaker import OPTIONAL_BITS, Seen, refuse_unseen
-from teapot.engine.tasks import Task, cut
+from teapot.engine.tasks import LineBases, Task, cut
 from teapot.errors import ConfigError, DataError, OutputError
 from teapot.hashing import BlockHasher
 from teapot.manifest import ModuleCount, SourceCount
@@ -149,6 +150,9 @@ class Scanned:
     lost: dict[int, list[int]] = field(default_factory=dict)
     lost_rows: list[SameId] = field(default_factory=list)
     drops: list[Counter[str]] = field(default_factory=list)
+    bits: int = 0
+    columns: dict[str, bool] = field(default_factory=dict)
+    """Which optional keys the candidates have; known when pass B has taken out those whose id was used before."""
 
     def candidates(self, module: int) -> int:
         """How many candidates a module has."""
@@ -162,13 +166,6 @@ class Scanned:
             if task.module == module:
                 total.update(one.licenses)
         return dict(sorted(total.items()))
-
-    @property
-    def bits(self) -> int:
-        bits = 0
-        for one in self.outcomes:
-            bits |= one.bits
-        return bits
 
 
 @dataclass(slots=True)
@@ -202,28 +199,34 @@ class Run:
     def __init__(self, plan: Plan, engine: Engine, folder: Path, progress: Progress = quiet) -> None:
         self.plan = plan
         self.engine = engine
-        self.folder = folder
+        self.home = folder
+        self.folder = folder / secrets.token_hex(8)  # so that no worker of a killed run writes into this one's files
         self.progress = progress
         total = sum(file.pinned.size for module in plan.modules for source in module.sources for file in source.files)
         self.total = total
         bits = min(max((max(total, 1) // engine.bucket_bytes).bit_length(), 0), MOST_BITS)
         allowed = frozenset(plan.config.allowed) if isinstance(plan.config.allowed, tuple) else None
-        self.job = Job(plan.modules, plan.config.training.seed, plan.config.training.include_reasoning, allowed, _limits(), folder, bits)
+        self.job = Job(plan.modules, plan.config.training.seed, plan.config.training.include_reasoning, allowed, _limits(), self.folder, bits)
         self.buckets = 1 << bits
         self._pool: Pool | None = None
 
     def __enter__(self) -> Self:
-        with writing(self.folder):
+        with writing(self.home):
             self._check_space()
+            self.home.mkdir()
             self.folder.mkdir()
-        make = MakeCrew(self.job)
-        self._pool = Alone(make) if self.engine.workers <= 1 or self.total <= self.engine.small else Workers(self.engine.workers, make)
+        try:
+            make = MakeCrew(self.job)
+            self._pool = Alone(make) if self.engine.workers <= 1 or self.total <= self.engine.small else Workers(self.engine.workers, make)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _check_space(self) -> None:
         """Refuse to begin what cannot end: candidates take about as much room as the sources, and so does the output.
@@ -231,10 +234,10 @@ class Run:
         Raises:
             OutputError: there is less.
         """
-        free = shutil.disk_usage(self.folder.parent).free
+        free = shutil.disk_usage(self.home.parent).free
         if free < self.total:
             raise OutputError(
-                f"'{shown(self.folder.parent)}' has {free / 1e9:.1f} GB left; temporary files will take about {self.total / 1e9:.1f} GB",
+                f"'{shown(self.home.parent)}' has {free / 1e9:.1f} GB left; temporary files will take about {self.total / 1e9:.1f} GB",
                 hint="free some space, or say where they may go with --tmp-dir",
             )
 
@@ -280,13 +283,14 @@ class Run:
         modules = self.plan.modules
         scanned.records = [[0] * len(module.sources) for module in modules]
         scanned.drops = [Counter() for _ in modules]
-        bases: dict[tuple[int, int, int], tuple[int, int]] = {}
+        bases: dict[tuple[int, int, int], int] = {}
+        places = LineBases(self.plan)
         for task, outcome in zip(scanned.tasks, scanned.outcomes, strict=True):
             module, planned = modules[task.module], modules[task.module].sources[task.source]
             file = planned.files[task.file]
             key = (task.module, task.source, task.file)
-            base, lines = bases.get(key, (0, 0))
-            bases[key] = (base + outcome.records, lines + outcome.lines)
+            base = bases.get(key, 0)
+            bases[key] = base + outcome.records
             scanned.records[task.module][task.source] += outcome.records
             scanned.drops[task.module] += outcome.dropped
             scanned.found[module.name] += outcome.found
@@ -294,38 +298,36 @@ class Run:
                 TaskInfo(task.module, task.source, base, file.pinned.path, module.name, planned.source.id, tuple(outcome.licenses))
             )
             for one in outcome.findings:
-                line = one.line + lines if one.line is not None else None
+                line = one.line + places.before(task) if one.line is not None else None
                 scanned.findings.append(
                     Found(module.name, planned.source.id, file.name, Finding(one.record + base, line, one.code, one.detail))
                 )
-        for (m, s, f), (records, _) in bases.items():
+        for (m, s, f), records in bases.items():
             if not records:
                 raise empty(modules[m].sources[s].files[f].name)
 
     def _drop_same_ids(self, scanned: Scanned) -> None:
         again = sorted(same_ids(self.job, self.pool.workers), key=lambda one: one.seq)
+        places = LineBases(self.plan)
         for one in again:
             task = scanned.tasks[one.task]
             module = self.plan.modules[task.module]
             planned = module.sources[task.source]
             info = scanned.infos[one.task]
-            lines = sum(
-                outcome.lines
-                for other, outcome in zip(scanned.tasks[: one.task], scanned.outcomes, strict=False)
-                if (other.module, other.source, other.file) == (task.module, task.source, task.file)
-            )
             detail = f"the id '{_plain(one.text)}' was used before in this module; 'id: digest' is the way out"
-            finding = Finding(one.record + info.base, one.line + lines if one.line else None, "duplicate-id", detail)
+            finding = Finding(one.record + info.base, one.line + places.before(task) if one.line else None, "duplicate-id", detail)
             scanned.findings.append(Found(module.name, planned.source.id, planned.files[task.file].name, finding))
             scanned.found[module.name] += 1
             scanned.drops[task.module]["bad-row:duplicate-id"] += 1
             scanned.lost.setdefault(one.bucket, []).append(one.seq)
         scanned.lost_rows = again
         order = {
-            (module.name, source.source.id): (m, s) for m, module in enumerate(self.plan.modules) for s, source in enumerate(module.sources)
+            (module.name, source.source.id, file.name): (m, s, f)
+            for m, module in enumerate(self.plan.modules)
+            for s, source in enumerate(module.sources)
+            for f, file in enumerate(source.files)
         }
-        names = {file.name: f for module in self.plan.modules for source in module.sources for f, file in enumerate(source.files)}
-        scanned.findings.sort(key=lambda found: (*order[found.module, found.source], names[found.file], found.finding.number))
+        scanned.findings.sort(key=lambda found: (*order[found.module, found.source, found.file], found.finding.number))
 
     def _check_seen(self, scanned: Scanned) -> None:
         seen: dict[tuple[int, int], Seen] = {}
@@ -350,6 +352,7 @@ class Run:
         )
         for bucket in range(self.buckets):
             settler.settle(bucket)
+        scanned.bits, scanned.columns = settler.bits, settler.columns
         makers = [RuleMaker(self.folder, number, counts.tolist()) for number, counts in enumerate(settler.counts)]
         rules = self._rules(makers, settler, scanned)
         counts = self._count(rules, settler, scanned)
@@ -426,8 +429,8 @@ class Run:
                 sources = settler.sources[chosen["task"]]
                 copies[mine], reasons[mine] = copies_of(chosen, sources, rule, settler.keys[number])
                 totals[number].add(chosen, sources, copies[mine], reasons[mine], scanned.infos)
-            copies.tofile(copies_file(self.folder, bucket))
-            reasons.tofile(reasons_file(self.folder, bucket))
+            save(copies_file(self.folder, bucket), copies)
+            save(reasons_file(self.folder, bucket), reasons)
         return {
             module.name: totals[number].count(module.use.weight, rules[number], scanned, number, [one.source.id for one in module.sources])
             for number, module in enumerate(self.plan.modules)
@@ -469,9 +472,9 @@ class Run:
         keys = tuple(key for key in MESSAGE_KEYS[2:] if bits & OPTIONAL_BITS[key])
         return RowForm(
             self.plan.kind,
-            any(one.tools for one in scanned.outcomes),
-            any(one.category for one in scanned.outcomes),
-            any(one.meta for one in scanned.outcomes),
+            scanned.columns["tools"],
+            scanned.columns["category"],
+            scanned.columns["meta"],
             keys,
         )
 

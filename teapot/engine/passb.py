@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from teapot.engine.buckets import DATA, IDS, INDEX, RowReader, read_bucket, remove_bucket
+from teapot.engine.buckets import DATA, IDS, INDEX, RowReader, read_bucket, remove_bucket, save
 from teapot.engine.index import OWN_ID, entry_type, identity_type
 from teapot.engine.passa import Job
 from teapot.hashing import Keys
@@ -83,7 +83,10 @@ def _same_id(job: Job, one: Any) -> SameId:
 
 
 class Settler:
-    """Merges the buckets' index entries, numbers equal rows, and writes each module's select keys to a file of its own."""
+    """Merges the buckets' index entries, numbers equal rows, and writes each module's select keys to a file of its own.
+
+    ``bits`` and ``columns`` say which optional keys the candidates have.
+    """
 
     def __init__(
         self, job: Job, workers: int, task_modules: Sequence[int], task_sources: Sequence[int], lost: dict[int, list[int]]
@@ -97,6 +100,8 @@ class Settler:
         self.lost = lost
         self.keys = [Keys(module.name, job.seed) for module in job.modules]
         self.counts = [np.zeros(len(module.sources), dtype=np.int64) for module in job.modules]
+        self.bits = 0
+        self.columns = {"tools": False, "category": False, "meta": False}
 
     def settle(self, bucket: int) -> None:
         import numpy as np
@@ -107,7 +112,10 @@ class Settler:
             entries = entries[~np.isin(entries["seq"], np.asarray(self.lost[bucket], dtype=np.uint64))]
         entries = entries[np.lexsort((entries["seq"], entries["order_lo"], entries["order_hi"]))]
         self._number(entries)
-        entries.tofile(merged_file(self.job.folder, bucket))
+        save(merged_file(self.job.folder, bucket), entries)
+        self.bits |= int(np.bitwise_or.reduce(entries["bits"]))
+        for name in self.columns:
+            self.columns[name] = self.columns[name] or bool(entries[name].any())
         owner = self.modules[entries["task"]]
         for number in range(len(self.job.modules)):
             mine = entries[owner == number]
@@ -137,8 +145,7 @@ class Settler:
         short = np.empty(len(mine), dtype=SHORT)
         short["hi"], short["lo"], short["source"] = mine["select_hi"], mine["select_lo"], self.sources[mine["task"]]
         self.counts[number] += np.bincount(short["source"], minlength=len(self.counts[number]))
-        with selection_file(self.job.folder, number).open("ab") as stream:
-            short.tofile(stream)
+        save(selection_file(self.job.folder, number), short, "ab")
 
 
 SHORT = [("hi", "<u8"), ("lo", "<u8"), ("source", "<u2")]

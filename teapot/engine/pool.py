@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from teapot.errors import TeapotError
+from teapot.errors import OutputError, TeapotError
 
 Report = Callable[[int], None]
 
@@ -35,6 +36,7 @@ class Pool(Protocol):
 
         Raises:
             TeapotError: of the earliest argument for which there was one, whichever worker met it first.
+            OutputError: a worker was killed.
         """
         ...
 
@@ -70,17 +72,39 @@ class Worker:
     def __init__(self, number: int, make: Callable[[int], Crew]) -> None:
         ours, theirs = os.pipe(), os.pipe()
         code = f"import sys; sys.path[:] = {sys.path!r}; from teapot.engine.pool import serve; serve({ours[0]}, {theirs[1]})"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        os.close(ours[0])
-        os.close(theirs[1])
+        # a signal for all processes of the terminal is the parent's alone: workers inherit that it is blocked, from their first moment on
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(ours[0])
+            os.close(theirs[1])
+        self.number = number
         self.requests = Connection(ours[1], readable=False)
         self.answers = Connection(theirs[0], writable=False)
-        self.requests.send_bytes(pickle.dumps((make, number)))
+        with self.alive():
+            self.requests.send_bytes(pickle.dumps((make, number)))
 
     def ask(self, name: str, argument: Any) -> None:
-        self.requests.send((name, argument))
+        with self.alive():
+            self.requests.send((name, argument))
+
+    def answer(self) -> tuple[str, Any]:
+        with self.alive():
+            data = self.answers.recv_bytes()
+        kind, value = pickle.loads(data)
+        return kind, value
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Turn a broken pipe into an OutputError that says how the worker ended."""
+        try:
+            yield
+        except (EOFError, OSError):
+            raise OutputError(f"worker {self.number + 1} {_ending(self.process.wait())}", hint=DIED) from None
 
     def stop(self) -> None:
         self.requests.close()
@@ -146,11 +170,9 @@ class Workers:
         return results
 
     def _receive(self, worker: Worker) -> tuple[str, Any]:
-        try:
-            kind, value = worker.answers.recv()
-        except (EOFError, ConnectionError):
-            code = worker.process.wait()
-            raise RuntimeError(f"a worker ended with code {code}") from None
+        kind, value = worker.answer()
+        if kind == "refused":
+            raise value
         if kind == "bug":
             raise RuntimeError(f"in a worker: {value}")
         return kind, value
@@ -161,9 +183,21 @@ class Workers:
         self._workers.clear()
 
 
+DIED = "the system kills processes when memory is short: use fewer --workers or less --memory, then run again"
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed ({name})"
+
+
 def serve(requests_handle: int, answers_handle: int) -> None:
     """A worker's life: make its crew, answer requests until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a run ends
     requests = Connection(requests_handle, writable=False)
     answers = Connection(answers_handle, readable=False)
     try:
@@ -181,6 +215,8 @@ def _answer(crew: Crew, name: str, argument: Any, answers: Connection) -> None:
         result = crew.call(name, argument, lambda amount: answers.send(("tick", amount)))
     except TeapotError as error:
         answers.send(("error", error))
+    except OSError as error:
+        answers.send(("refused", error))  # raised there as it would have been without workers
     except Exception as error:  # noqa: BLE001  (told to the parent, which reports it as a bug)
         answers.send(("bug", f"{type(error).__name__}: {error}"))
     else:

@@ -14,8 +14,9 @@ from teapot.checking import nearest
 from teapot.engine.planning import PlannedSource
 from teapot.errors import ConfigError, Problem
 from teapot.filters import compile_filters
+from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical
-from teapot.mapping import KIND_KEYS, MESSAGE_KEYS, Row, RowError, build_mapper, digest_payload, row_parts
+from teapot.mapping import KIND_KEYS, MESSAGE_KEYS, Row, RowError, build_mapper, digest_payload
 from teapot.mapping.licence import build_license
 from teapot.mapping.paths import MISSING, getter
 from teapot.mapping.row import drop_nulls
@@ -75,6 +76,7 @@ class RowMaker:
         self.category = category or "category"
         self.get_id = getter(self.id_field)
         self.get_category = getter(self.category)
+        self.keys = KIND_KEYS[self.mapper.kind]
         self.heads = [f',"{key}":'.encode() for key in KIND_KEYS[self.mapper.kind]]
         named = {name for name in (spec.field, category if category != "none" else None, *self.keep) if name}
         self.unseen = {name: getter(name) for name in named}
@@ -105,17 +107,17 @@ class RowMaker:
         check_row(row)
         if self.allowed is not None and not spdx.is_allowed(license, self.allowed):
             return Lost(part, "license")
-        parts = row_parts(row)
+        parts = tuple([canonical_plain(row.body[key]) for key in self.keys])  # checked: text, true and false
         own = self._own_id(value)
         category, meta = self._category(value), self._meta(value)
         return Made(
             part,
             hashlib.sha256(digest_payload(row, parts)).digest(),
-            canonical(own) if own is not None else None,
+            canonical_plain(own) if own is not None else None,
             self.heads[0] + parts[0] if len(parts) == 1 else b"".join(head + text for head, text in zip(self.heads, parts, strict=True)),
-            canonical(row.tools) if row.tools else b"",
-            canonical(category) if category else b"",
-            canonical(meta.decode()) if meta else b"",
+            canonical_plain(row.tools) if row.tools else b"",
+            canonical_plain(category) if category else b"",
+            canonical_plain(meta.decode()) if meta else b"",
             license,
             message_bits(row),
         )

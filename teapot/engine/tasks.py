@@ -9,6 +9,7 @@ from teapot.engine.planning import Plan, PlannedSource
 from teapot.model import PinnedFile
 from teapot.sources.local import OpenFile
 from teapot.sources.readers import can_be_cut
+from teapot.sources.readers.streams import lines_before
 
 RANGE = 32 * 1024 * 1024
 """The size in bytes of a range. A task must be small enough that all workers end at about the same time."""
@@ -24,6 +25,26 @@ class Task(NamedTuple):
     start: int | None
     end: int | None
     size: int
+
+
+class LineBases:
+    """In which line of its file a task begins. Found by counting, and only for the tasks that something is said of."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._known: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+
+    def before(self, task: Task) -> int:
+        """How many lines of the file come before the task's first."""
+        if not task.start:
+            return 0
+        file = self.plan.modules[task.module].sources[task.source].files[task.file]
+        known = self._known.setdefault((task.module, task.source, task.file), [(0, 0)])
+        place = max(one for one in known if one[0] <= task.start)
+        if place[0] < task.start:
+            place = (task.start, lines_before(file.path, file.name, task.start, place))
+            known.append(place)
+        return place[1]
 
 
 def cut(plan: Plan, size: int = RANGE) -> list[Task]:

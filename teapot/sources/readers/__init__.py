@@ -15,7 +15,7 @@ from teapot.sources.readers.columns import read_columns
 from teapot.sources.readers.csvtext import read_csv
 from teapot.sources.readers.limits import LimitError, Limits
 from teapot.sources.readers.lines import Shape, read_lines
-from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, compression_of, empty, text_chunks, unwatched
+from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, compression_of, empty, lines_before, text_chunks, unwatched
 
 __all__ = ["LimitError", "Limits", "file_type_of", "read_records"]
 
@@ -72,7 +72,10 @@ def read_records(
     if record == "array" and kind not in ("jsonl", "json"):
         raise DataError(f"'{name}' cannot hold bare arrays as records", Place(name), "record: array is for JSON lines and JSON arrays")
     if span is not None:
-        yield from read_lines(text_chunks(path, name, limits, chunk_bytes, at, span), name, record, limits)
+        try:
+            yield from read_lines(text_chunks(path, name, limits, chunk_bytes, at, span), name, record, limits)
+        except LimitError as error:
+            raise _counted_from_the_start(error, path, name, span[0]) from None
         return
     any_record = False
     for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at):
@@ -100,6 +103,12 @@ def _records(
         message = f"'{name}' holds neither a JSON array nor JSON lines: it begins with {first!r}"
         raise DataError(message, Place(name), "a .json file begins with [ or {")
     return read_lines(chunks, name, record, limits, must_be_lines=True)
+
+
+def _counted_from_the_start(error: LimitError, path: Path, name: str, start: int) -> LimitError:
+    problem = error.problems[0]
+    line = problem.place.line if problem.place is not None else None
+    return LimitError(error.limit, problem.message, Place(name, line + lines_before(path, name, start) if line is not None else None))
 
 
 def can_be_cut(path: Path, name: str, file_type: FileType | None) -> bool:

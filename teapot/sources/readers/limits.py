@@ -19,6 +19,11 @@ class LimitError(DataError):
         self.limit = limit
         super().__init__(message, place, f"if the file is to be trusted, set {variable(limit)} to a larger number")
 
+    def __reduce__(self) -> tuple[type[LimitError], tuple[str, str, Place]]:  # type: ignore[override]
+        problem = self.problems[0]
+        assert problem.place is not None
+        return type(self), (self.limit, problem.message, problem.place)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

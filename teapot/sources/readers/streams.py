@@ -143,6 +143,24 @@ def span_chunks(path: Path, name: str, span: tuple[int, int], size: int = CHUNK_
             at, rest = at + len(rest), b""
 
 
+def lines_before(path: Path, name: str, start: int, known: tuple[int, int] = (0, 0)) -> int:
+    """How many lines begin before byte ``start`` of a plain file: the lines of the spans before the one that begins there.
+
+    ``known`` is an earlier place with its number.
+    """
+    if not start:
+        return 0
+    # a line begins at 0 and after every line feed but those at start - 1 and later
+    at, lines = known if known[0] else (0, 1)
+    with _opened(path, name) as file:
+        file.seek(max(at - 1, 0))
+        left = start - 1 - max(at - 1, 0)
+        while left > 0 and (data := file.read(min(left, CHUNK_BYTES))):
+            lines += data.count(b"\n")
+            left -= len(data)
+    return lines
+
+
 def _head(path: Path, name: str, size: int) -> bytes:
     with _opened(path, name) as file:
         return file.read(size)
