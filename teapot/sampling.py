@@ -1,25 +1,11 @@
-"""Which rows a mix takes and how often: steps 4 to 7 of docs/algorithm.md. Pure arithmetic on keys and counts."""
+"""How many rows each module of a mix writes: step 6 of docs/algorithm.md. Exact arithmetic on counts."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import NamedTuple
 
 from teapot.model import Multiplier, Rows, Share, Weight
-
-RowIndex = int
-
-SortKey = Callable[[RowIndex, int], tuple[bytes, bytes, int, int]]
-"""(row, copy) to (select key, digest, occurrence, copy), which is how pairs are compared."""
-
-
-class Pair(NamedTuple):
-    """A row of a module's pool, and which copy of it this is."""
-
-    row: RowIndex
-    copy: int
 
 
 class WeightError(ValueError):
@@ -29,31 +15,6 @@ class WeightError(ValueError):
         super().__init__(message)
         self.module = module
         self.hint = hint
-
-
-def smallest(rows: Iterable[RowIndex], count: int, key: SortKey) -> set[RowIndex]:
-    """The ``count`` rows with the smallest select keys of copy 0."""
-    return set(heapq.nsmallest(count, rows, key=lambda row: key(row, 0)))
-
-
-def capped(rows: Sequence[RowIndex], cap: int | None, key: SortKey) -> list[RowIndex]:
-    """Step 4: the rows that a cap keeps, in the order given."""
-    if cap is None or cap >= len(rows):
-        return list(rows)
-    kept = smallest(rows, cap, key)
-    return [row for row in rows if row in kept]
-
-
-def pool_of(rows: Sequence[RowIndex], weight: Fraction | None, key: SortKey) -> list[Pair]:
-    """Step 5: the pairs that one source puts into its module's pool."""
-    if weight is None:
-        return [Pair(row, 0) for row in rows]
-    whole, rest = divmod(weight, 1)
-    copies = int(whole)
-    pairs = [Pair(row, copy) for row in rows for copy in range(copies)]
-    extra = smallest(rows, int(len(rows) * rest), key)
-    pairs.extend(Pair(row, copies) for row in rows if row in extra)
-    return pairs
 
 
 def targets(weights: Mapping[str, Weight], pools: Mapping[str, int]) -> dict[str, int]:
@@ -114,15 +75,3 @@ def _shares(shares: Mapping[str, Fraction], others: int, pools: Mapping[str, int
                 "lower the share, or the weights of the others",
             )
     return result
-
-
-def take(pool: Sequence[Pair], count: int, key: SortKey) -> dict[RowIndex, int]:
-    """Step 7: how often each row comes out when ``count`` rows are taken from ``pool``. Rows that do not come out are left out."""
-    whole, rest = divmod(count, len(pool))
-    copies: dict[RowIndex, int] = {}
-    if whole:
-        for pair in pool:
-            copies[pair.row] = copies.get(pair.row, 0) + whole
-    for pair in heapq.nsmallest(rest, pool, key=lambda pair: key(pair.row, pair.copy)):
-        copies[pair.row] = copies.get(pair.row, 0) + 1
-    return copies

@@ -18,6 +18,7 @@ LAYERS = {
         modules_sources sourcesfile weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping""",
     "edges": "project registry sources ledger writer",
     "engine": "engine",
+    "checks": "checks",
     "verbs": "verbs",
     "api": "api",
     "face": "ui usage commands junit cli __main__",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from teapot.engine.planning import Options
 from teapot.hashing import Keys
 from teapot.model import Multiplier, Rows, Share, Weight
-from teapot.sampling import Pair, WeightError, capped, pool_of, smallest, take, targets
+from teapot.sampling import WeightError, targets
 from teapot.verbs.compose import plan
 from tests.faults.tiny import chat
 from tests.helpers import Project
@@ -165,47 +164,6 @@ def test_shares_against_the_oracle(others: int, parts: list[int]) -> None:
     assert found == {"z/z": others, **expected}
     assert sum(expected.values()) == rows
     assert all(abs(found[name] - quotas[name]) < 1 for name in shares)
-
-
-# ---------------------------------------------------------------- which
-
-
-@given(st.integers(0, 40), st.integers(0, 45))
-def test_capped(count: int, cap: int) -> None:
-    rows = list(range(count))
-    kept = capped(rows, cap, key)
-    assert kept == sorted(sorted(rows, key=lambda row: key(row, 0))[:cap])
-    assert capped(rows, None, key) == rows
-
-
-@given(st.integers(0, 30), st.fractions(0, 4, max_denominator=50))
-def test_the_pool_of_a_source(count: int, weight: Fraction) -> None:
-    rows = list(range(count))
-    whole = weight.numerator // weight.denominator
-    extra = set(sorted(rows, key=lambda row: key(row, 0))[: int(count * (weight - whole))])
-    expected = [Pair(row, copy) for row in rows for copy in range(whole + (row in extra))]
-    assert sorted(pool_of(rows, weight, key)) == sorted(expected)
-    assert pool_of(rows, None, key) == [Pair(row, 0) for row in rows]
-
-
-@given(st.integers(1, 30), st.integers(0, 100))
-def test_take(rows: int, count: int) -> None:
-    """Everyone as often as everyone else, the rest by the smallest keys; what more takes, less took too."""
-    pool = [Pair(row, copy) for row in range(rows) for copy in range(1 + row % 2)]
-    found = take(pool, count, key)
-    assert sum(found.values()) == count
-    expected: Counter[int] = Counter()
-    for place in range(count):
-        lap = sorted(pool, key=lambda pair: key(*pair))
-        expected[lap[place % len(pool)].row] += 1
-    assert found == dict(expected)
-    more = take(pool, count + 1, key)
-    assert all(more[row] >= number for row, number in found.items())
-
-
-def test_smallest_is_by_key() -> None:
-    assert smallest(range(9), 0, key) == set()
-    assert smallest(range(9), 99, key) == set(range(9))
 
 
 # ---------------------------------------------------------------- as a config says it

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from teapot.commands import plan as plan_command
-from teapot.commands.options import PATH, options_of, with_engine, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, with_engine, with_lock, with_options, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
 from teapot.engine.local import Engine
+from teapot.engine.planning import Options
 from teapot.project import shown
 from teapot.ui import Ui
 from teapot.verbs.compose import Composed, Watch, compose
@@ -18,8 +19,7 @@ from teapot.verbs.compose import Composed, Watch, compose
 @click.command("compose")
 @click.argument("config", type=PATH)
 @click.option("-o", "--output", type=PATH, help="Where to write the output; it ends in .jsonl.")
-@click.option("--locked", is_flag=True, help="Fail if the lock would change. What CI uses.")
-@click.option("--frozen", is_flag=True, help="--locked and --offline.")
+@with_lock
 @click.option("--profile", is_flag=True, help="Say where the time went.")
 @click.option("--dry-run", is_flag=True, help="The same as 'teapot plan'.")
 @with_sources
@@ -27,19 +27,14 @@ from teapot.verbs.compose import Composed, Watch, compose
 @with_project
 @with_engine
 @with_ui
+@with_options
 def command(
     config: Path,
     output: Path | None,
-    locked: bool,
-    frozen: bool,
     profile: bool,
     dry_run: bool,
-    sources: tuple[str, ...],
-    offline: bool,
-    allow_code: tuple[str, ...],
-    overrides: tuple[str, ...],
-    project: Path | None,
     engine: Engine,
+    options: Options,
     ui: Ui,
 ) -> int:
     """Compose CONFIG: write its output, ledger, lock and manifest.
@@ -49,9 +44,6 @@ def command(
       teapot compose configs/quickstart.config
       teapot compose configs/quickstart.config --locked -o mix.jsonl
     """
-    options = options_of(
-        project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
-    )
     if dry_run:
         return plan_command.show_plan(config, options, engine, ui)
     with ui.watching() as (progress, download):

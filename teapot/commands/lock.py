@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from teapot.commands.options import PATH, options_of, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, with_options, with_project, with_sources, with_ui
 from teapot.commands.tables import number
 from teapot.engine.planning import Options, Upgrade
 from teapot.errors import ConfigError, Place
@@ -29,16 +29,14 @@ from teapot.verbs.several import Several
 @with_sources
 @with_project
 @with_ui
+@with_options
 def command(
     configs: tuple[Path, ...],
     every: bool,
     checking: bool,
     upgrade: str | None,
     dry_run: bool,
-    sources: tuple[str, ...],
-    offline: bool,
-    allow_code: tuple[str, ...],
-    project: Path | None,
+    options: Options,
     ui: Ui,
 ) -> int:
     """Pin the sources of CONFIGS in their locks. Pins that are there stay, unless --upgrade names them.
@@ -55,9 +53,9 @@ def command(
         )
     if checking and (upgrade is not None or dry_run):
         raise ConfigError("--check changes nothing and pins nothing", Place("teapot lock"), "leave --upgrade and --dry-run out")
-    paths = _all(project) if every else list(configs)
+    paths = _all(options.project) if every else list(configs)
     moved: Upgrade = frozenset() if upgrade is None else "all" if upgrade == "*" else frozenset({upgrade})
-    options = replace(options_of(project=project, sources=sources, offline=offline, allow_code=allow_code), upgrade=moved)
+    options = replace(options, upgrade=moved)
     return _check_all(paths, options, ui) if checking else _lock_all(paths, options, dry_run, ui)
 
 

@@ -60,6 +60,12 @@ def with_sources(function: F) -> F:
     return function
 
 
+def with_lock(function: F) -> F:
+    """``--locked`` and ``--frozen``."""
+    function = click.option("--frozen", is_flag=True, help="--locked and --offline.")(function)
+    return click.option("--locked", is_flag=True, help="Fail if the lock would change. What CI uses.")(function)
+
+
 def with_overrides(function: F) -> F:
     return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value of the config for this run.")(
         function
@@ -99,6 +105,20 @@ def megabytes(_context: click.Context, parameter: click.Parameter, value: str | 
     if not (number.isascii() and number.isdigit() and len(number) < 16) or int(number) * factor < 64 << 20:
         raise click.BadParameter(f"'{value}' is not a size of at least 64M, such as 512M or 2G", param=parameter)
     return int(number) * factor
+
+
+TOLD = ("project", "sources", "overrides", "offline", "locked", "frozen", "allow_code")
+
+
+def with_options(function: F) -> F:
+    """Gathers what the options of this module said into one ``options``. It stands below them, directly above the command."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        options = options_of(**{name: kwargs.pop(name) for name in TOLD if name in kwargs})
+        return function(*args, options=options, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
 
 
 def options_of(

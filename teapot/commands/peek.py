@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from teapot.commands.options import count, options_of, with_project, with_sources, with_ui
+from teapot.commands.options import count, with_options, with_project, with_sources, with_ui
 from teapot.commands.tables import dropped_text, number
+from teapot.engine.planning import Options
 from teapot.project import find_project
 from teapot.ui import Ui, problem_value
 from teapot.verbs.inspect import Peek, peek
@@ -20,14 +19,12 @@ from teapot.verbs.inspect import Peek, peek
 @with_sources
 @with_project
 @with_ui
+@with_options
 def command(
     module: str,
     rows: int,
     rejected: bool,
-    sources: tuple[str, ...],
-    offline: bool,
-    allow_code: tuple[str, ...],
-    project: Path | None,
+    options: Options,
     ui: Ui,
 ) -> int:
     """Show a few rows of MODULE as they would be written, or with --rejected why records are refused.
@@ -37,10 +34,14 @@ def command(
       teapot peek examples/unit-conversions
       teapot peek examples/unit-conversions --rejected
     """
-    options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
     with ui.watching() as (_, download):
         found = peek(
-            find_project(None, project), module, options, rows=0 if rejected else rows, limit=None if rejected else 1000, report=download
+            find_project(None, options.project),
+            module,
+            options,
+            rows=0 if rejected else rows,
+            limit=None if rejected else 1000,
+            report=download,
         )
     if ui.mode == "json":
         ui.document(_value(found))

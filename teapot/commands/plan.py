@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from teapot.commands.options import PATH, options_of, with_engine, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, with_engine, with_lock, with_options, with_overrides, with_project, with_sources, with_ui
 from teapot.commands.tables import counts_value, show_counts
 from teapot.engine.local import Engine
 from teapot.engine.planning import Options
@@ -16,23 +16,17 @@ from teapot.verbs.compose import Watch, plan
 
 @click.command("plan")
 @click.argument("config", type=PATH)
-@click.option("--locked", is_flag=True, help="Fail if the lock would change.")
-@click.option("--frozen", is_flag=True, help="--locked and --offline.")
+@with_lock
 @with_sources
 @with_overrides
 @with_project
 @with_engine
 @with_ui
+@with_options
 def command(
     config: Path,
-    locked: bool,
-    frozen: bool,
-    sources: tuple[str, ...],
-    offline: bool,
-    allow_code: tuple[str, ...],
-    overrides: tuple[str, ...],
-    project: Path | None,
     engine: Engine,
+    options: Options,
     ui: Ui,
 ) -> int:
     """Show the table of what composing CONFIG would write, without writing anything.
@@ -42,9 +36,6 @@ def command(
       teapot plan configs/quickstart.config
       teapot plan configs/quickstart.config --set training.seed=43
     """
-    options = options_of(
-        project=project, sources=sources, overrides=overrides, offline=offline, locked=locked, frozen=frozen, allow_code=allow_code
-    )
     return show_plan(config, options, engine, ui)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from teapot.commands.options import PATH, options_of, with_overrides, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, at_least_one, options_of, with_overrides, with_project, with_sources, with_ui
 from teapot.errors import ConfigError, Exit, Place, TeapotError
 from teapot.project import find_project, shown
 from teapot.ui import Ui, problem_value
@@ -31,6 +31,7 @@ def command() -> None:
 @click.option("--expect", metavar="SHA256", help="The SHA-256 that the output, or its manifest, must have.")
 @click.option("--lock", "lock_path", type=PATH, help="Where the lock is, if not where the manifest says.")
 @click.option("--no-lock", is_flag=True, help="Check without the lock.")
+@click.option("--workers", callback=at_least_one, metavar="N", help="How many processes to use.  [default: the usable CPUs]")
 @click.option("--junit", type=PATH, help="Also write the result as a JUnit XML file.")
 @with_sources
 @with_project
@@ -41,6 +42,7 @@ def compose_command(
     expect: str | None,
     lock_path: Path | None,
     no_lock: bool,
+    workers: int | None,
     junit: Path | None,
     sources: tuple[str, ...],
     offline: bool,
@@ -55,6 +57,8 @@ def compose_command(
       teapot validate compose train-quickstart.jsonl
       teapot validate compose train-quickstart.jsonl --rebuild
     """
+    from teapot.checks.output import Effort
+    from teapot.engine.pool import usable_cpus
     from teapot.junit import write_junit
     from teapot.verbs.compose import Watch
     from teapot.verbs.rebuild import rebuild
@@ -65,8 +69,9 @@ def compose_command(
     if expect is not None and not _is_sha256(expect):
         raise ConfigError(f"'{expect}' is not a SHA-256", Place("--expect"), "give 64 hexadecimal digits")
     code = Exit.INVALID
+    effort = Effort(workers or usable_cpus())
     with ui.watching() as (progress, download):
-        report = validate(file, lock=lock_path, project=project, no_lock=no_lock, expect=expect, progress=progress)
+        report = validate(file, lock=lock_path, project=project, no_lock=no_lock, expect=expect, effort=effort, progress=progress)
         if rebuilding and report.ok:
             try:
                 options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
