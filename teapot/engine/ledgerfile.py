@@ -16,7 +16,7 @@ from teapot.ledger import schema
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from teapot.engine.local import Scanned
+    from teapot.engine.scanned import Scanned
 
 BATCH = 65_536
 

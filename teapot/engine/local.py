@@ -9,49 +9,35 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teapot.engine.buckets import DATA, RowReader, save
-from teapot.engine.copies import REASONS, copies_of, select_number
-from teapot.engine.findings import Found, refuse_findings
-from teapot.engine.index import OWN_ID
+from teapot.engine.choosing import Chooser
+from teapot.engine.crew import MakeCrew
+from teapot.engine.findings import refuse_findings
 from teapot.engine.ledgerfile import LedgerMaker
-from teapot.engine.passa import Job, Outcome, Scanner
-from teapot.engine.passb import Rule, RuleMaker, SameId, Settler, Threshold, load_merged, same_ids, selection_file
+from teapot.engine.passa import Job, Outcome
+from teapot.engine.passb import Rule, Settler
 from teapot.engine.passc import (
-    Emitter,
-    Mover,
     Shape,
-    TaskInfo,
     Written,
-    copies_file,
-    identity,
     line_sizes,
-    load_copies,
-    reasons_file,
     written_entries,
 )
 from teapot.engine.planning import Plan
-from teapot.engine.pool import Alone, Pool, Report, Workers
-from teapot.engine.rowmaker import OPTIONAL_BITS, Seen, refuse_unseen
-from teapot.engine.tasks import LineBases, Task, cut
-from teapot.errors import ConfigError, DataError, OutputError
+from teapot.engine.pool import Alone, Pool, Workers
+from teapot.engine.rowmaker import OPTIONAL_BITS
+from teapot.engine.scanned import Scanned, check_seen, drop_same_ids, gather, refuse_empty
+from teapot.engine.tasks import cut
+from teapot.errors import OutputError, TeapotError
 from teapot.hashing import BlockHasher
-from teapot.manifest import ModuleCount, SourceCount
+from teapot.manifest import ModuleCount
 from teapot.mapping import MESSAGE_KEYS
-from teapot.model import Finding, Share
 from teapot.progress import Progress, Tick, quiet
 from teapot.project import shown
 from teapot.rowform import RowForm
-from teapot.sampling import WeightError, targets
-from teapot.settings import weight_settings
 from teapot.sources.readers import Limits
-from teapot.sources.readers.streams import empty
 from teapot.writer import writing
 
 if TYPE_CHECKING:
@@ -95,79 +81,6 @@ class Engine:
         return max(min(BUCKET, (self.memory // self.workers - 60 * 1024 * 1024) // 4), 1024 * 1024)
 
 
-class LocalCrew:
-    """What a worker of the local engine can do."""
-
-    def __init__(self, job: Job, number: int) -> None:
-        self.job = job
-        self.scanner: Scanner | None = Scanner(job, number)
-        self.mover: Mover | None = None
-        self.number = number
-        self.emitter: Emitter | None = None
-
-    def call(self, name: str, argument: Any, report: Report) -> Any:
-        if name == "scan":
-            assert self.scanner is not None
-            return self.scanner.run(argument, report)
-        if name == "scanned":
-            assert self.scanner is not None
-            self.scanner.finish()
-            self.scanner = None
-            self.mover = Mover(self.job, self.number)
-            return None
-        if name == "move":
-            assert self.mover is not None
-            self.mover.move(*argument)
-            return None
-        if name == "moved":
-            assert self.mover is not None
-            self.mover.finish()
-            self.mover = None
-            self.emitter = Emitter(argument)
-            return None
-        assert name == "emit" and self.emitter is not None
-        return self.emitter.emit(*argument)
-
-
-@dataclass(frozen=True, slots=True)
-class MakeCrew:
-    job: Job
-
-    def __call__(self, number: int) -> LocalCrew:
-        return LocalCrew(self.job, number)
-
-
-@dataclass(slots=True)
-class Scanned:
-    """What pass A found, over all tasks."""
-
-    tasks: list[Task]
-    outcomes: list[Outcome]
-    findings: list[Found] = field(default_factory=list)
-    found: Counter[str] = field(default_factory=Counter)
-    records: list[list[int]] = field(default_factory=list)
-    infos: list[TaskInfo] = field(default_factory=list)
-    lost: dict[int, list[int]] = field(default_factory=dict)
-    lost_rows: list[SameId] = field(default_factory=list)
-    drops: list[Counter[str]] = field(default_factory=list)
-    bits: int = 0
-    columns: dict[str, bool] = field(default_factory=dict)
-    """Which optional keys the candidates have; known when pass B has taken out those whose id was used before."""
-
-    def candidates(self, module: int) -> int:
-        """How many candidates a module has."""
-        lost = sum(self.tasks[one.task].module == module for one in self.lost_rows)
-        return sum(one.candidates for task, one in zip(self.tasks, self.outcomes, strict=True) if task.module == module) - lost
-
-    def licenses(self, module: int) -> dict[str, int]:
-        """How many candidates of a module have each licence, before duplicate ids are taken out."""
-        total: Counter[str] = Counter()
-        for task, one in zip(self.tasks, self.outcomes, strict=True):
-            if task.module == module:
-                total.update(one.licenses)
-        return dict(sorted(total.items()))
-
-
 @dataclass(slots=True)
 class Chosen:
     """What pass B decided: the rules, and the counts of the manifest."""
@@ -206,7 +119,9 @@ class Run:
         self.total = total
         bits = min(max((max(total, 1) // engine.bucket_bytes).bit_length(), 0), MOST_BITS)
         allowed = frozenset(plan.config.allowed) if isinstance(plan.config.allowed, tuple) else None
-        self.job = Job(plan.modules, plan.config.training.seed, plan.config.training.include_reasoning, allowed, _limits(), self.folder, bits)
+        self.job = Job(
+            plan.modules, plan.config.training.seed, plan.config.training.include_reasoning, allowed, _limits(), self.folder, bits
+        )
         self.buckets = 1 << bits
         self._pool: Pool | None = None
 
@@ -264,79 +179,23 @@ class Run:
             self.progress(Tick("read", rows, done, done / max(self.total, 1)))
 
         outcomes: list[Outcome] = []
-        for outcome in self.pool.each("scan", tasks, report):
-            outcomes.append(outcome)
-            done += tasks[outcome.task].size
-            self.progress(Tick("read", rows, done, done / max(self.total, 1)))
+        try:
+            for outcome in self.pool.each("scan", tasks, report):
+                outcomes.append(outcome)
+                done += tasks[outcome.task].size
+                self.progress(Tick("read", rows, done, done / max(self.total, 1)))
+        except TeapotError:
+            refuse_empty(self.plan, tasks, outcomes)  # it comes first where its file does
+            raise
         self.pool.all("scanned", None)
         outcomes.sort(key=lambda one: one.task)
         scanned = Scanned(tasks, outcomes)
-        self._gather(scanned)
-        self._drop_same_ids(scanned)
+        gather(self.plan, scanned)
+        drop_same_ids(self.plan, self.job, self.pool.workers, scanned)
         records = {module.name: sum(counts) for module, counts in zip(self.plan.modules, scanned.records, strict=True)}
-        self._check_seen(scanned)
+        check_seen(self.plan, scanned)
         refuse_findings(scanned.findings, records, self.plan.config.bad_rows, scanned.found)
         return scanned
-
-    def _gather(self, scanned: Scanned) -> None:
-        """Join the tasks: records and lines are counted through each file, findings stand in source order."""
-        modules = self.plan.modules
-        scanned.records = [[0] * len(module.sources) for module in modules]
-        scanned.drops = [Counter() for _ in modules]
-        bases: dict[tuple[int, int, int], int] = {}
-        places = LineBases(self.plan)
-        for task, outcome in zip(scanned.tasks, scanned.outcomes, strict=True):
-            module, planned = modules[task.module], modules[task.module].sources[task.source]
-            file = planned.files[task.file]
-            key = (task.module, task.source, task.file)
-            base = bases.get(key, 0)
-            bases[key] = base + outcome.records
-            scanned.records[task.module][task.source] += outcome.records
-            scanned.drops[task.module] += outcome.dropped
-            scanned.found[module.name] += outcome.found
-            scanned.infos.append(
-                TaskInfo(task.module, task.source, base, file.pinned.path, module.name, planned.source.id, tuple(outcome.licenses))
-            )
-            for one in outcome.findings:
-                line = one.line + places.before(task) if one.line is not None else None
-                scanned.findings.append(
-                    Found(module.name, planned.source.id, file.name, Finding(one.record + base, line, one.code, one.detail))
-                )
-        for (m, s, f), records in bases.items():
-            if not records:
-                raise empty(modules[m].sources[s].files[f].name)
-
-    def _drop_same_ids(self, scanned: Scanned) -> None:
-        again = sorted(same_ids(self.job, self.pool.workers), key=lambda one: one.seq)
-        places = LineBases(self.plan)
-        for one in again:
-            task = scanned.tasks[one.task]
-            module = self.plan.modules[task.module]
-            planned = module.sources[task.source]
-            info = scanned.infos[one.task]
-            detail = f"the id '{_plain(one.text)}' was used before in this module; 'id: digest' is the way out"
-            finding = Finding(one.record + info.base, one.line + places.before(task) if one.line else None, "duplicate-id", detail)
-            scanned.findings.append(Found(module.name, planned.source.id, planned.files[task.file].name, finding))
-            scanned.found[module.name] += 1
-            scanned.drops[task.module]["bad-row:duplicate-id"] += 1
-            scanned.lost.setdefault(one.bucket, []).append(one.seq)
-        scanned.lost_rows = again
-        order = {
-            (module.name, source.source.id, file.name): (m, s, f)
-            for m, module in enumerate(self.plan.modules)
-            for s, source in enumerate(module.sources)
-            for f, file in enumerate(source.files)
-        }
-        scanned.findings.sort(key=lambda found: (*order[found.module, found.source, found.file], found.finding.number))
-
-    def _check_seen(self, scanned: Scanned) -> None:
-        seen: dict[tuple[int, int], Seen] = {}
-        for task, outcome in zip(scanned.tasks, scanned.outcomes, strict=True):
-            assert outcome.seen is not None
-            key = (task.module, task.source)
-            seen[key] = seen[key].joined(outcome.seen) if key in seen else outcome.seen
-        for (m, s), one in seen.items():
-            refuse_unseen(self.plan.modules[m].module, self.plan.modules[m].sources[s], one)
 
     # ------------------------------------------------------------ B
 
@@ -353,117 +212,11 @@ class Run:
         for bucket in range(self.buckets):
             settler.settle(bucket)
         scanned.bits, scanned.columns = settler.bits, settler.columns
-        makers = [RuleMaker(self.folder, number, counts.tolist()) for number, counts in enumerate(settler.counts)]
-        rules = self._rules(makers, settler, scanned)
-        counts = self._count(rules, settler, scanned)
-        self._refuse_made_ids(settler, scanned)
+        chooser = Chooser(self.plan, settler, scanned, self.folder)
+        rules = chooser.rules()
+        counts = chooser.count(rules)
+        chooser.refuse_made_ids()
         return Chosen(rules, counts)
-
-    def _rules(self, makers: list[RuleMaker], settler: Settler, scanned: Scanned) -> list[Rule]:
-        rules = []
-        for module, maker in zip(self.plan.modules, makers, strict=True):
-            rule = maker.caps([source.source.cap for source in module.sources], module.module.cap)
-            left = maker.left(rule)
-            maker.weigh(rule, left, [source.weight for source in module.sources])
-            for number, source in enumerate(module.sources):
-                weight = rule.weights[number]
-                if (
-                    source.weight is not None
-                    and left[number]
-                    and weight is not None
-                    and not weight[0]
-                    and not int(left[number] * (source.weight % 1))
-                ):
-                    raise ConfigError(
-                        f"the weight {source.weight} of source '{source.source.id}' keeps none of its {left[number]} rows",
-                        module.use.sources[source.source.id].place,
-                        "raise the weight, or switch the source off with 'false'",
-                    )
-            rules.append(rule)
-        written = self._targets(rules, scanned)
-        for number, (module, maker, rule) in enumerate(zip(self.plan.modules, makers, rules, strict=True)):
-            maker.take(rule, written[module.name], lambda n=number, r=rule: self._more_copies(n, r, settler))  # type: ignore[misc]
-            selection_file(self.folder, number).unlink(missing_ok=True)
-        return rules
-
-    def _targets(self, rules: list[Rule], scanned: Scanned) -> dict[str, int]:
-        weights = {module.name: module.use.weight for module in self.plan.modules}
-        try:
-            return targets(weights, {module.name: rule.pool for module, rule in zip(self.plan.modules, rules, strict=True)})
-        except WeightError as error:
-            number = next(n for n, module in enumerate(self.plan.modules) if module.name == error.module)
-            use = self.plan.modules[number].use
-            shares = [module.use for module in self.plan.modules if isinstance(module.use.weight, Share)]
-            drops = scanned.drops[number]
-            why = " (dropped: " + ", ".join(f"{count} by {reason}" for reason, count in sorted(drops.items())) + ")"
-            empty_pool = not rules[number].pool and drops
-            raise ConfigError(f"{error}{why if empty_pool else ''}", use.weight_place or use.place or shares[0].place, error.hint) from None
-
-    def _more_copies(self, number: int, rule: Rule, settler: Settler) -> Iterator[Threshold]:
-        """The select keys of a module's pool pairs with a copy above 0."""
-        keys = settler.keys[number]
-        for bucket in range(self.buckets):
-            entries = load_merged(self.folder, bucket)
-            entries = entries[settler.modules[entries["task"]] == number]
-            pooled = rule.pooled(entries["select_hi"], entries["select_lo"], settler.sources[entries["task"]])
-            for at in (pooled > 1).nonzero()[0].tolist():
-                digest, occurrence = entries["digest"][at].tobytes(), int(entries["occurrence"][at])
-                for copy in range(1, int(pooled[at])):
-                    yield select_number(keys, digest, occurrence, copy)
-
-    def _count(self, rules: list[Rule], settler: Settler, scanned: Scanned) -> dict[str, ModuleCount]:
-        """The copies of every candidate, written beside its bucket; and what they come to."""
-        import numpy as np
-
-        totals = [_Totals(len(module.sources)) for module in self.plan.modules]
-        for bucket in range(self.buckets):
-            entries = load_merged(self.folder, bucket)
-            copies = np.zeros(len(entries), dtype="<u4")
-            reasons = np.zeros(len(entries), dtype="u1")
-            owner = settler.modules[entries["task"]]
-            for number, rule in enumerate(rules):
-                mine = np.flatnonzero(owner == number)
-                if not len(mine):
-                    continue
-                chosen = entries[mine]
-                sources = settler.sources[chosen["task"]]
-                copies[mine], reasons[mine] = copies_of(chosen, sources, rule, settler.keys[number])
-                totals[number].add(chosen, sources, copies[mine], reasons[mine], scanned.infos)
-            save(copies_file(self.folder, bucket), copies)
-            save(reasons_file(self.folder, bucket), reasons)
-        return {
-            module.name: totals[number].count(module.use.weight, rules[number], scanned, number, [one.source.id for one in module.sources])
-            for number, module in enumerate(self.plan.modules)
-        }
-
-    def _refuse_made_ids(self, settler: Settler, scanned: Scanned) -> None:
-        """An id that Teapot makes (``x#1`` of a copy, ``…~1`` of an equal row) must not be a record's own. Only possible where some own id has such a sign."""
-        risky = {task.module for task, outcome in zip(scanned.tasks, scanned.outcomes, strict=True) if outcome.made_ids}
-        if not risky:
-            return
-        own: set[tuple[int, bytes]] = set()
-        made: set[tuple[int, bytes]] = set()
-        for bucket in range(self.buckets):
-            entries = load_merged(self.folder, bucket)
-            copies, _ = load_copies(self.folder, bucket)
-            reader = RowReader(self.folder, DATA, bucket)
-            for entry, count in zip(entries, copies.tolist(), strict=True):
-                module = int(settler.modules[entry["task"]])
-                if module in risky:
-                    text = reader.read(int(entry["worker"]), int(entry["offset"]), int(entry["id"]))
-                    flags, occurrence = int(entry["flags"]), int(entry["occurrence"])
-                    if flags & OWN_ID:
-                        own.add((module, text))
-                    made.update(
-                        (module, identity(text, flags, occurrence, copy)) for copy in range(max(count, 1)) if copy or not flags & OWN_ID
-                    )
-            reader.close()
-        for module, text in sorted(own & made):
-            raise DataError(
-                f"module '{self.plan.modules[module].name}': the id '{_plain(text.decode())}' would be a copy's and is a record's own",
-                None,
-                "say 'id: digest'",
-            )
 
     # ------------------------------------------------------------ C
 
@@ -543,54 +296,7 @@ def _hash(stream: Any, size: int, hasher: BlockHasher) -> None:
         size -= len(data)
 
 
-def _plain(text: str) -> str:
-    import json
-
-    return str(json.loads(text))
-
-
 def _limits() -> Limits:
     import os
 
     return Limits.from_environ(os.environ)
-
-
-class _Totals:
-    """Counts of one module over its buckets."""
-
-    def __init__(self, sources: int) -> None:
-        self.kept = [0] * sources
-        self.written = [0] * sources
-        self.licenses: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-
-    def add(self, entries: Any, sources: Any, copies: Any, reasons: Any, infos: list[TaskInfo]) -> None:
-        import numpy as np
-
-        for number in range(len(self.kept)):
-            mine = sources == number
-            self.kept[number] += int((copies[mine] > 0).sum())
-            self.written[number] += int(copies[mine].astype(np.int64).sum())
-        pairs = entries["task"].astype(np.int64) << 16 | entries["license"]
-        unique, inverse = np.unique(pairs, return_inverse=True)
-        for pair, count in zip(unique.tolist(), np.bincount(inverse, weights=copies, minlength=len(unique)).tolist(), strict=True):
-            if count:
-                self.licenses[infos[pair >> 16].licenses[pair & 0xFFFF]] += int(count)
-        for number, count in enumerate(np.bincount(reasons, minlength=len(REASONS)).tolist()):
-            if number and count:
-                self.reasons[REASONS[number]] += count
-
-    def count(self, weight: Any, rule: Rule, scanned: Scanned, number: int, names: list[str]) -> ModuleCount:
-        dropped = scanned.drops[number] + self.reasons
-        records = scanned.records[number]
-        return ModuleCount(
-            weight=weight_settings(weight),
-            ratio=str(Fraction(rule.written, rule.pool)),
-            records=sum(records),
-            rows=sum(dropped.values()) + sum(self.kept),
-            dropped=dict(sorted(dropped.items())),
-            kept=sum(self.kept),
-            written=rule.written,
-            licenses=dict(sorted(self.licenses.items())),
-            sources={name: SourceCount(records[at], self.kept[at], self.written[at]) for at, name in enumerate(names)},
-        )

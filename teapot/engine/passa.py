@@ -56,11 +56,10 @@ class FoundIn(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a task found. Records and lines are counted from its start."""
+    """What a task found. Records are counted from its start, lines too."""
 
     task: int
     records: int = 0
-    lines: int = 0
     candidates: int = 0
     findings: list[FoundIn] = field(default_factory=list)
     found: int = 0
@@ -121,8 +120,6 @@ class Scanner:
         )
         for item in items:
             outcome.records += 1
-            if item.line is not None:
-                outcome.lines = item.line
             lost: Lost | Made
             for lost in [Lost(0, item.code, item.detail)] if isinstance(item, Finding) else maker(item):
                 if isinstance(lost, Made):

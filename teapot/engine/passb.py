@@ -95,6 +95,7 @@ class Settler:
 
         self.job = job
         self.workers = workers
+        self.buckets = 1 << job.bits
         self.modules = np.asarray(task_modules, dtype=np.uint16)
         self.sources = np.asarray(task_sources, dtype=np.uint16)
         self.lost = lost

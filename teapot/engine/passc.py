@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from teapot.engine.buckets import DATA, Appender, RowReader, bucket_file, read_bucket, remove_bucket
+from teapot.engine.buckets import DATA, Appender, RowReader, bucket_file, read_bucket, remove_bucket, save
 from teapot.engine.copies import REASONS
 from teapot.engine.index import ENTRY, OWN_ID, entry_type
 from teapot.engine.passa import Job
@@ -262,7 +262,7 @@ class Emitter:
         for name in ("task", "part", "record", "occurrence", "copy", "license", "digest"):
             rows[name] = entries[name]
         rows["sha"] = np.frombuffer(b"".join(hashes), dtype="V32")
-        rows.tofile(path)
+        save(path, rows)
 
     def _left_out(self, bucket: int) -> None:
         """The candidates of a bucket that are not written."""
@@ -277,7 +277,7 @@ class Emitter:
         for name in ("task", "part", "record", "occurrence", "license", "digest"):
             rows[name] = entries[name]
         rows["reason"] = reasons
-        rows.tofile(folder / f"rest-{bucket:05d}")
+        save(folder / f"rest-{bucket:05d}", rows)
         content = []
         columns = [rows[name].tolist() for name in ("task", "license", "occurrence", "part", "record", "reason")]
         for number, (task, license, occurrence, part, record, reason) in enumerate(zip(*columns, strict=True)):

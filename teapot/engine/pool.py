@@ -78,6 +78,10 @@ class Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )
+        except BaseException:
+            os.close(ours[1])
+            os.close(theirs[0])
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(ours[0])

@@ -69,6 +69,7 @@ class RowMaker:
         spec = source.license or module.license
         self.license_of = build_license(spec, spdx.normalise)
         self.keep = {name: getter(name) for name in sorted(source.keep if source.keep is not None else module.keep)}
+        self.plain_names = all(name.isascii() for name in self.keep)
         id_field = source.id_field or module.id_field
         self.id_field = id_field or ("digest" if planned.format.explode else "id")
         self.id_required = id_field not in (None, "digest")
@@ -155,6 +156,8 @@ class RowMaker:
         if not kept:
             return b""
         try:
+            if all(type(value) is str for value in kept.values()) and self.plain_names:
+                return canonical_plain(kept)
             return canonical(drop_nulls(kept))
         except JsonError as error:
             raise RowError("number-out-of-range", f"a kept field: {error}") from None

@@ -27,7 +27,7 @@ ENGINES = [
     Engine(workers=2, small=0, range=1000, bucket=8 << 10),
     Engine(workers=7, small=0, range=5000, bucket=1 << 10),
     Engine(bucket=1 << 10),
-    Engine(bucket=1 << 10, range=1),
+    Engine(bucket=1 << 10, range=40),
     Engine(range=333),
     Engine(range=1000, bucket=1 << 14),
     Engine(memory=64 << 20, workers=2),

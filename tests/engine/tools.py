@@ -34,7 +34,9 @@ def many(count: int) -> Iterator[Document]:
             more["lang"] = "日本"
         if number % 13 == 0:
             more["tools"] = [{"type": "function", "function": {"name": f"f{number % 3}", "parameters": {}}}]
-        yield chat(f"frage {number if number % 4 else 0} " + "é😀" * (number * 7 % 90), "so" * (number % 5 + 1 if number % 4 else 1), **more)
+        yield chat(
+            f"frage {number if number % 4 else 0} " + "é😀" * (number * 7 % 90), "so" * (number % 5 + 1 if number % 4 else 1), **more
+        )
 
 
 MODULE = """\
