@@ -1,0 +1,180 @@
+"""An output against its manifest and its ledger: the bytes, every line, and what they count, spread over workers.
+
+This process reads the output and the ledger once, each from its beginning to its end, and hands out ranges with their entries; a worker checks a
+range by itself. What concerns several ranges is put together here: the order at the seams, ids that occur twice, and the counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from teapot.checks.arrow import frugal
+from teapot.checks.bytes import Blocks, wrong_bytes
+from teapot.checks.findings import MAX_PROBLEMS, Findings, Step
+from teapot.checks.ids import partition_bits, repeated_ids
+from teapot.checks.ledger import LedgerWalk
+from teapot.checks.ranges import MISPLACED, Job, MakeCrew, OrderPlace, Outcome, Request
+from teapot.checks.rows import Checked, line_checker
+from teapot.checks.text import counts_text
+from teapot.engine.pool import Alone, Pool, Workers
+from teapot.errors import Place, Problem, TeapotError
+from teapot.hashing import BLOCK
+from teapot.manifest import Manifest
+from teapot.progress import Progress, Tick, quiet
+from teapot.project import shown
+
+SMALL = 24 * 1024 * 1024
+"""Outputs up to this many bytes are checked in this process: starting others would take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """With how many workers. ``small`` says up to which size none is started, ``block`` how long a range is; both are for tests."""
+
+    workers: int = 1
+    small: int = SMALL
+    block: int = BLOCK
+
+
+@dataclass(slots=True)
+class Result:
+    """What the checks found: of lines first, ``of_rows`` many; ``unlisted`` counts those that are not listed.
+
+    ``error`` is why the ledger could not be read to its end: then the lines up to there were checked, and nothing else.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    of_rows: int = 0
+    unlisted: int = 0
+    blocks: int = 0
+    rows: int = 0
+    error: TeapotError | None = None
+
+
+def check_output(path: Path, ledger: Path, manifest: Manifest, effort: Effort, progress: Progress = quiet) -> Result:
+    """Check an output and its ledger.
+
+    Raises:
+        CheckFailed: the output changed while it was read.
+        OSError: the output cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="teapot-") as folder, frugal():
+        job = Job(path, shown(path), manifest, Path(folder), partition_bits(manifest.rows))
+        size = path.stat().st_size
+        make = MakeCrew(job)
+        pool: Pool = Alone(make) if effort.workers <= 1 or size <= effort.small else Workers(effort.workers, make)
+        try:
+            return _Run(job, shown(ledger), LedgerWalk(ledger, shown(ledger)), pool, effort.block).check(size, progress)
+        finally:
+            pool.close()
+
+
+class _Run:
+    def __init__(self, job: Job, ledger_name: str, walk: LedgerWalk, pool: Pool, block: int) -> None:
+        self.job = job
+        self.walk = walk
+        self.pool = pool
+        self.block = block
+        self.bytes = Blocks(job.path, block)
+        self.hashes: list[str] = []
+        self.found = Findings()
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.last: OrderPlace | None = None
+        self.error: TeapotError | None = None
+
+    def check(self, size: int, progress: Progress) -> Result:
+        rows = done = 0
+        waiting: dict[int, Outcome] = {}
+        for outcome in self.pool.each("check", self._requests(), lambda _: None):
+            waiting[outcome.number] = outcome
+            while len(self.hashes) in waiting:
+                one = waiting.pop(len(self.hashes))
+                self._take(one)
+                rows += sum(one.counts.values())
+                done = min(done + self.block, size)
+                progress(Tick("check", rows, done, done / max(size, 1)))
+        self.pool.all("checked", None)
+        self._find_repeated_ids()
+        place = self.job.name
+        result = Result(
+            [Problem(one.message, Place(place, one.line)) for one in self.found.listed], blocks=len(self.hashes), rows=self.bytes.rows
+        )
+        result.unlisted = self.found.count - len(self.found.listed)
+        result.of_rows = len(result.problems)
+        result.error = self.error
+        try:
+            if result.error is None:
+                for problem in self._whole():
+                    result.problems.append(problem)  # one by one: those before an error count
+        except TeapotError as error:
+            result.error = error
+        return result
+
+    def _requests(self) -> Iterator[Request]:
+        for part in self.bytes:
+            try:
+                entries = self.walk.take(part.lines)
+            except TeapotError as error:  # those that are under way are still finished, so that the same is found whoever is how fast
+                self.error = error
+                return
+            yield Request(part, entries)
+
+    def _take(self, one: Outcome) -> None:
+        """Ranges come here in their order."""
+        self.hashes.append(one.sha256)
+        self.counts.update(one.counts)
+        self.found.join(one.found)
+        if one.first is not None:
+            line, place = one.first
+            if self.last is not None and place <= self.last:
+                seam = Findings()
+                seam.add(line, Step.ORDER, MISPLACED)
+                self.found.join(seam)
+            self.last = one.last
+
+    def _find_repeated_ids(self) -> None:
+        """Ids are read from their lines again, so that only their hashes had to be kept."""
+        check_line = line_checker(self.job.manifest)
+        with self.job.path.open("rb") as stream:
+            for marks in repeated_ids(self.job.folder, self.pool.workers, self.job.bits):
+                part = Findings()
+                for line, offset in sorted(marks):
+                    message = ""
+                    if part.count < MAX_PROBLEMS:
+                        stream.seek(offset)
+                        row = check_line(stream.readline())
+                        assert isinstance(row, Checked)
+                        message = f"the id '{row.id}' occurs twice in module '{row.module}'"
+                    part.add(line, Step.ID, message)
+                self.found.join(part)
+
+    def _whole(self) -> Iterator[Problem]:
+        """What only the whole output shows."""
+        manifest, name = self.job.manifest, self.job.name
+        output = manifest.outputs[0]
+        yield from wrong_bytes(name, output, self.bytes.hexdigest(), self.hashes, self.block)
+        if self.bytes.rows != output.rows:
+            yield Problem(f"the file has {self.bytes.rows} rows; the manifest says {output.rows}", Place(name), "compose again")
+        yield from _wrong_counts(name, manifest, self.counts)
+        yield from self.walk.finish(manifest)
+
+
+def _wrong_counts(name: str, manifest: Manifest, counts: Counter[tuple[str, str, str]]) -> Iterator[Problem]:
+    licenses: Counter[tuple[str, str]] = Counter()
+    written: Counter[tuple[str, str]] = Counter()
+    for (module, source, license), count in counts.items():
+        licenses[module, license] += count
+        written[module, source] += count
+    for module, said in manifest.modules.items():
+        found = {license: count for (owner, license), count in sorted(licenses.items()) if owner == module}
+        sources = {source: written[module, source] for source in said.sources}
+        if found != dict(said.licenses) or sources != {source: count.written for source, count in said.sources.items()}:
+            yield Problem(
+                f"module '{module}' has {sum(found.values())} rows ({counts_text(found)}); the manifest says {said.written} ({counts_text(said.licenses)})",
+                Place(name),
+                "compose again",
+            )
