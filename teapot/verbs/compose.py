@@ -182,7 +182,7 @@ def compose(
     """Compose a config. On any error the earlier output stays as it was.
 
     Raises:
-        TeapotError: of the kind and exit code that fits; see docs/errors.md.
+        TeapotError: of the kind that fits; its ``exit`` is the exit code.
     """
     watch, engine = watch or Watch(), engine or Engine()
     started = time.time()

@@ -401,6 +401,7 @@ def test_a_full_disk(made: Made) -> None:
     """With a limit on the size of a file, where the system reports the same as on a full disk."""
     edit(made)
     before = snapshot(made.project.root)
+    without_coverage = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it writes files of its own
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)); from teapot.cli import run; sys.exit(run(sys.argv[1:]))"
@@ -408,7 +409,7 @@ def test_a_full_disk(made: Made) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, "compose", "configs/tiny.config"],
         cwd=made.project.root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**without_coverage, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
