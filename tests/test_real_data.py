@@ -262,7 +262,7 @@ def reordered(text: str) -> str:
 
 
 def test_the_license_filter_drops_exactly_the_non_commercial_rows(mixes: Project) -> None:
-    from teapot.ledger import read_ledger
+    from tests.reference.ledgers import read_ledger
 
     manifest = mixes.manifest("free")
     by_license = {name: value["dropped"].get("license", 0) for name, value in manifest["modules"].items()}

@@ -1,4 +1,4 @@
-"""The canonical lines of a ledger's entries, a batch of columns at a time: the same bytes as ``teapot.ledger.ContentHash`` hashes."""
+"""The canonical lines of a ledger's entries, a batch of columns at a time: the same bytes as docs/formats.md says."""
 
 from __future__ import annotations
 

@@ -22,12 +22,13 @@ from teapot.checks.ledger import NONE
 from teapot.checks.output import Effort, Result, check_output
 from teapot.checks.ranges import Job, RangeCrew, Request
 from teapot.errors import CheckFailed
-from teapot.ledger import Entry, write_ledger
+from teapot.ledger import Entry
 from teapot.manifest import Manifest, parse_manifest
 from teapot.progress import Tick
 from tests.faults import tiny
 from tests.faults.tiny import Made, chat, made_of
 from tests.helpers import Project
+from tests.reference.ledgers import write_ledger
 
 ROWS = 120
 EFFORTS = [Effort(block=block) for block in (64, 1000, 1 << 20)] + [Effort(2, 0, 700)]

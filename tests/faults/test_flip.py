@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from teapot.errors import CheckFailed, Exit
-from teapot.ledger import ContentHash, Entry, read_ledger
+from teapot.ledger import Entry
 from tests.faults.tiny import Made, greetings, made_of
 from tests.helpers import fails, succeeds
+from tests.reference.ledgers import ContentHash, read_ledger
 
 PLACES = ["output", "manifest", "lock"]
 

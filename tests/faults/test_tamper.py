@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from teapot.errors import CheckFailed, Exit, TeapotError
-from teapot.ledger import Entry, write_ledger
+from teapot.ledger import Entry
 from teapot.mapping import Row, digest_payload
 from tests.faults import tiny
 from tests.faults.tiny import Document, Made, chat, greetings, made_of
 from tests.helpers import fails
+from tests.reference.ledgers import write_ledger
 
 Lines = list[bytes]
 

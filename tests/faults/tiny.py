@@ -13,11 +13,12 @@ from teapot.engine.planning import Options
 from teapot.hashing import BLOCK
 from teapot.jsondoc import document_bytes
 from teapot.jsontext import canonical
-from teapot.ledger import Entry, read_ledger, write_ledger
+from teapot.ledger import Entry
 from teapot.verbs.compose import Files, compose
 from teapot.verbs.rebuild import rebuild
 from teapot.verbs.validate import Report, validate
 from tests.helpers import Project
+from tests.reference.ledgers import read_ledger, write_ledger
 
 Document = dict[str, Any]
 
