@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -47,6 +48,23 @@ def scratch_folder(folder: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def undisturbed() -> Iterator[Callable[[], None]]:
+    """Let interrupts wait until the function given is called, or the block ends: between making a thing and being ready to remove it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+
+    def disturb() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        yield disturb
+    finally:
+        disturb()
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold ``path`` against other runs for as long as the block runs; a killed run lets go by itself.
@@ -56,14 +74,16 @@ def held(path: Path) -> Iterator[None]:
         OutputError: the folder cannot be written.
     """
     name = path.parent / f".{path.name}.teapot-lock"
-    with writing(path):
-        handle = _acquire(name, path)
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            name.unlink()
-        os.close(handle)
+    with undisturbed() as disturb:
+        with writing(path):
+            handle = _acquire(name, path)
+        try:
+            disturb()
+            yield
+        finally:
+            with suppress(FileNotFoundError):
+                name.unlink()
+            os.close(handle)
 
 
 def _acquire(name: Path, path: Path) -> int:

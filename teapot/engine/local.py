@@ -38,7 +38,7 @@ from teapot.progress import Progress, Tick, quiet
 from teapot.project import shown
 from teapot.rowform import RowForm
 from teapot.sources.readers import Limits
-from teapot.writer import writing
+from teapot.writer import undisturbed, writing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -128,9 +128,10 @@ class Run:
     def __enter__(self) -> Self:
         with writing(self.home):
             self._check_space()
-            self.home.mkdir()
-            self.folder.mkdir()
         try:
+            with writing(self.home), undisturbed():
+                self.home.mkdir()
+                self.folder.mkdir()
             make = MakeCrew(self.job)
             self._pool = Alone(make) if self.engine.workers <= 1 or self.total <= self.engine.small else Workers(self.engine.workers, make)
         except BaseException:
