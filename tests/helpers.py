@@ -14,6 +14,28 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+CARD = """\
+base:
+  model: meta-llama/Llama-3.1-8B-Instruct
+  method: qlora
+  quantization: nf4
+modules:
+  safety/consequence: true            # 3,196 secular conversational examples
+  capability/reward-evaluator: true   # 503 examples, weighted 0.3 -> 150
+training:
+  epochs: 3
+  learning_rate: 2e-4
+  lora_r: 64
+  lora_alpha: 128
+  chat_template: auto
+  include_reasoning: true
+  seed: 42
+  weights:
+    safety/consequence: 1.0
+    capability/reward-evaluator: 0.3
+"""
+"""The published card's config, as it stands there."""
 """The checkout."""
 
 Done = subprocess.CompletedProcess[str]

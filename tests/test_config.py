@@ -14,29 +14,10 @@ from teapot.errors import ConfigError, Exit, Place
 from teapot.model import BadRows, Config, Filter, HubOrigin, ModuleUse, Multiplier, PathOrigin, Rows, Share, SourceUse
 from teapot.modules import parse_module
 from teapot.sourcesfile import parse_sources
+from tests.helpers import CARD
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "config_errors"
 
-CARD = """\
-base:
-  model: meta-llama/Llama-3.1-8B-Instruct
-  method: qlora
-  quantization: nf4
-modules:
-  safety/consequence: true            # 3,196 secular conversational examples
-  capability/reward-evaluator: true   # 503 examples, weighted 0.3 -> 150
-training:
-  epochs: 3
-  learning_rate: 2e-4
-  lora_r: 64
-  lora_alpha: 128
-  chat_template: auto
-  include_reasoning: true
-  seed: 42
-  weights:
-    safety/consequence: 1.0
-    capability/reward-evaluator: 0.3
-"""
 
 FORTY = """\
 extends: [base/llama8b.config]

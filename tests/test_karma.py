@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import ROOT, Done, Project, fails, read_rows, snapshot, succeeds
+from tests.helpers import CARD, ROOT, Done, Project, fails, read_rows, snapshot, succeeds
 from tests.hub import karma
 from tests.hub.server import LocalHub
 
@@ -20,27 +20,6 @@ LOCK = f"configs/{NAME}.lock"
 OUTPUT = f"train-{NAME}.jsonl"
 SECULAR_FILE = f"{karma.SECULAR}.jsonl"
 CANARY = "hf_CanaryCanaryCanaryCanary"
-
-CARD = """\
-base:
-  model: meta-llama/Llama-3.1-8B-Instruct
-  method: qlora
-  quantization: nf4
-modules:
-  safety/consequence: true            # 3,196 secular conversational examples
-  capability/reward-evaluator: true   # 503 examples, weighted 0.3 -> 150
-training:
-  epochs: 3
-  learning_rate: 2e-4
-  lora_r: 64
-  lora_alpha: 128
-  chat_template: auto
-  include_reasoning: true
-  seed: 42
-  weights:
-    safety/consequence: 1.0
-    capability/reward-evaluator: 0.3
-"""
 
 
 @pytest.fixture

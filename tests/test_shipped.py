@@ -36,6 +36,7 @@ from teapot.sourcesfile import parse_sources
 from teapot.spdx import normalise
 from teapot.weights import WEIGHT_KEYS
 from teapot.yamltext import Node
+from tests.helpers import CARD
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "teapot/starter"
@@ -43,27 +44,6 @@ MODULE_FILES = sorted(ROOT.glob("modules/*/*/module.yaml"))
 NAMES = ["/".join(path.parts[-3:-1]) for path in MODULE_FILES]
 SCRIPTS = sorted(ROOT.glob("modules/*/*/make_data.py"))
 CONFIGS = sorted(path for path in (ROOT / "configs").iterdir() if path.suffix != ".lock")
-
-CARD = """\
-base:
-  model: meta-llama/Llama-3.1-8B-Instruct
-  method: qlora
-  quantization: nf4
-modules:
-  safety/consequence: true            # 3,196 secular conversational examples
-  capability/reward-evaluator: true   # 503 examples, weighted 0.3 -> 150
-training:
-  epochs: 3
-  learning_rate: 2e-4
-  lora_r: 64
-  lora_alpha: 128
-  chat_template: auto
-  include_reasoning: true
-  seed: 42
-  weights:
-    safety/consequence: 1.0
-    capability/reward-evaluator: 0.3
-"""
 
 
 def load_module(path: Path) -> Module:

@@ -198,7 +198,7 @@ def _demand_success(outcome: Outcome, folder: Path, timeout: float, module: str,
     else:
         what = f"failed with exit code {outcome.code}"
     lines = printable(outcome.output.replace(os.fsencode(f"{folder}/work/"), b""))
-    said = "; the last that it printed:" + "".join(f"\n    {line}" for line in lines) if lines else "; it printed nothing"
+    said = "; the last that it printed: " + " | ".join(lines) if lines else "; it printed nothing"
     raise DataError(f"the script of module '{module}' {what}{said}", Place(shown(script)), hint)
 
 
