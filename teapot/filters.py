@@ -60,6 +60,11 @@ class FilterSet:
                 return compiled.spec
         return None
 
+    @property
+    def by_role(self) -> bool:
+        """Whether any of them asks what a role says."""
+        return any(compiled.get is None for compiled in self._filters)
+
     def unseen(self) -> list[Filter]:
         """The filters on a field that no record so far had, as a misspelt field would be. A null counts: the field is there."""
         return [compiled.spec for compiled in self._unseen]

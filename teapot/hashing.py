@@ -32,13 +32,14 @@ def sha256_stream(stream: BinaryIO, chunk: int = 1024 * 1024) -> tuple[int, str]
 class Keys:
     """The keys of one module's rows under one seed: see docs/algorithm.md, step 3."""
 
-    __slots__ = ("_order", "_select")
+    __slots__ = ("_copy_order", "_copy_select", "_order", "_select")
 
     def __init__(self, module: str, seed: int) -> None:
         name = module.encode()
         tail = struct.pack(">QH", seed, len(name)) + name
         self._select = hashlib.blake2b(bytes([SELECT]) + tail, digest_size=16, person=PERSON)
         self._order = hashlib.blake2b(bytes([ORDER]) + tail, digest_size=16, person=PERSON)
+        self._copy_select, self._copy_order = self._select.copy, self._order.copy
 
     def select(self, digest: bytes, occurrence: int, copy: int = 0) -> bytes:
         """The select key, as 16 bytes that sort like the number."""
@@ -51,6 +52,21 @@ class Keys:
         state = self._order.copy()
         state.update(digest + struct.pack(">QI", occurrence, copy))
         return state.digest()
+
+    def first_select(self, digest: bytes) -> bytes:
+        """``select(digest, 0)``, which every row needs."""
+        state = self._copy_select()
+        state.update(digest + _FIRST)
+        return state.digest()
+
+    def first_order(self, digest: bytes) -> bytes:
+        """``order(digest, 0, 0)``, which every row needs."""
+        state = self._copy_order()
+        state.update(digest + _FIRST)
+        return state.digest()
+
+
+_FIRST = struct.pack(">QI", 0, 0)
 
 
 class BlockHasher:

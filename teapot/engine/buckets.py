@@ -75,7 +75,7 @@ def save(path: Path, entries: NDArray[Any], mode: Literal["wb", "ab"] = "wb") ->
 
 
 def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The entries of all workers in one bucket, in little-endian numbers."""
+    """The entries of all workers in one bucket."""
     import numpy as np
 
     parts = []
@@ -83,8 +83,7 @@ def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dt
         path = bucket_file(folder, kind, worker, bucket)
         if path.exists():
             parts.append(np.fromfile(path, dtype=dtype))
-    little = dtype.newbyteorder("<")
-    return np.concatenate([part.astype(little) for part in parts]) if parts else np.empty(0, dtype=little)
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
 
 
 def remove_bucket(folder: Path, kind: str, bucket: int, workers: int) -> None:

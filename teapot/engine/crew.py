@@ -40,7 +40,10 @@ class LocalCrew:
             self.mover = None
             self.emitter = Emitter(argument)
             return None
-        assert name == "emit" and self.emitter is not None
+        assert self.emitter is not None
+        if name == "measure":
+            return self.emitter.measure(argument)
+        assert name == "emit"
         return self.emitter.emit(*argument)
 
 

@@ -19,12 +19,7 @@ from teapot.engine.findings import refuse_findings
 from teapot.engine.ledgerfile import LedgerMaker
 from teapot.engine.passa import Job, Outcome
 from teapot.engine.passb import Rule, Settler
-from teapot.engine.passc import (
-    Shape,
-    Written,
-    line_sizes,
-    written_entries,
-)
+from teapot.engine.passc import Shape, Written
 from teapot.engine.planning import Plan
 from teapot.engine.pool import Alone, Pool, Workers
 from teapot.engine.rowmaker import OPTIONAL_BITS
@@ -240,7 +235,7 @@ class Run:
             pass
         shape = Shape(self.job, self.pool.workers, tuple(scanned.infos), form.tools, form.category, form.meta, output)
         self.pool.all("moved", shape)
-        places = self._places(shape)
+        places = self._places()
         with writing(output), output.open("xb") as stream:
             stream.truncate(places[-1][2])
         with writing(ledger), LedgerMaker(ledger, shape) as maker:
@@ -250,14 +245,13 @@ class Run:
             rows, digest = maker.finish()
         return Emitted(*emitted, rows, digest)
 
-    def _places(self, shape: Shape) -> list[tuple[int, int, int]]:
+    def _places(self) -> list[tuple[int, int, int]]:
         """For each bucket its number, its first line and its first byte; and after the last, the whole."""
         places = []
         line, at = 1, 0
-        for bucket in range(self.buckets):
+        for bucket, lines, size in sorted(self.pool.each("measure", range(self.buckets), lambda _: None)):
             places.append((bucket, line, at))
-            entries, _ = written_entries(shape, bucket)
-            line, at = line + len(entries), at + line_sizes(shape, entries)
+            line, at = line + lines, at + size
         places.append((self.buckets, line, at))
         return places
 

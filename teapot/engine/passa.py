@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from teapot.engine.buckets import DATA, IDS, INDEX, Appender
-from teapot.engine.index import ENTRY, IDENTITY, OWN_ID
+from teapot.engine.batch import Batch, Spreader
 from teapot.engine.planning import PlannedModule
-from teapot.engine.rowmaker import Lost, Made, RowMaker, Seen, seen_by
+from teapot.engine.rowmaker import SAMPLE, Lost, Made, RowMaker, Seen, seen_by
+from teapot.engine.shortway import PLAIN_DEPTH, short_way
 from teapot.engine.tasks import Task
 from teapot.hashing import Keys
-from teapot.model import Finding
+from teapot.model import Finding, Record
 from teapot.progress import EVERY
 from teapot.sources.readers import Limits, read_records
 
@@ -85,15 +85,11 @@ class Scanner:
 
     def __init__(self, job: Job, worker: int) -> None:
         self.job = job
-        self.worker = worker
-        self.data = Appender(job.folder, DATA, worker, 1 << job.bits)
-        self.index = Appender(job.folder, INDEX, worker, 1 << job.bits)
-        self.ids = Appender(job.folder, IDS, worker, 1 << job.bits)
+        self.spreader = Spreader(job.folder, worker, job.bits)
         self.keys = [Keys(module.name, job.seed) for module in job.modules]
 
     def finish(self) -> None:
-        for appender in (self.data, self.index, self.ids):
-            appender.finish()
+        self.spreader.finish()
 
     def run(self, task: Task, report: Callable[[int], None]) -> Outcome:
         """Read a task.
@@ -101,15 +97,33 @@ class Scanner:
         Raises:
             DataError: the file is broken, or changed while it was read.
         """
-        module = self.job.modules[task.module]
-        planned = module.sources[task.source]
-        maker = RowMaker(module.module, planned, include_reasoning=self.job.include_reasoning, allowed=self.job.allowed)
-        outcome = Outcome(task.number)
+        return _Reading(self, task, report).run()
+
+
+class _Reading:
+    """One task while it is read."""
+
+    def __init__(self, scanner: Scanner, task: Task, report: Callable[[int], None]) -> None:
+        job = scanner.job
+        module = job.modules[task.module]
+        self.job = job
+        self.task = task
+        self.report = report
+        self.planned = module.sources[task.source]
+        self.maker = RowMaker(module.module, self.planned, include_reasoning=job.include_reasoning, allowed=job.allowed)
+        self.short = short_way(self.maker, job.include_reasoning) if job.limits.max_depth >= PLAIN_DEPTH else None
+        self.batch = Batch(scanner.spreader, scanner.keys[task.module], task.module, task.number, task.number << SEQ)
+        self.add = self.batch.add
+        self.outcome = Outcome(task.number)
         self.numbers: dict[str, int] = {}
-        file = planned.files[task.file]
-        reasons: dict[str, int] = {}
-        drops = bytearray()
-        source = planned.source
+        self.counts: list[int] = []
+        self.reasons: dict[str, int] = {}
+        self.drops = bytearray()
+        self.told = 0
+
+    def run(self) -> Outcome:
+        task, source, outcome = self.task, self.planned.source, self.outcome
+        file = self.planned.files[task.file]
         items = read_records(
             file.path,
             file.name,
@@ -117,74 +131,95 @@ class Scanner:
             record=source.record,
             limits=self.job.limits,
             span=None if task.start is None or task.end is None else (task.start, task.end),
+            quick=self.quick if self.short is not None else None,
         )
         for item in items:
-            outcome.records += 1
-            lost: Lost | Made
-            for lost in [Lost(0, item.code, item.detail)] if isinstance(item, Finding) else maker(item):
-                if isinstance(lost, Made):
-                    self._keep(task, outcome, lost, item.number, item.line or 0)
-                    continue
-                reason = lost.reason if lost.detail is None else f"bad-row:{lost.reason}"
-                drops += DROP.pack(item.number, lost.part, reasons.setdefault(reason, len(reasons)))
-                outcome.dropped[reason] += 1
-                if lost.detail is not None:
-                    outcome.found += 1
-                    if len(outcome.findings) < LISTED:
-                        outcome.findings.append(FoundIn(item.number, item.line, lost.part, lost.reason, lost.detail))
-            if outcome.records % EVERY == 0:
-                report(EVERY)
+            self._long_way(item)
         file.check_unchanged()
-        if drops:
-            drops_file(self.job.folder, task.number).write_bytes(drops)
-        outcome.reasons = list(reasons)
-        outcome.seen = seen_by(maker)
+        self.batch.flush()
+        if self.drops:
+            drops_file(self.job.folder, task.number).write_bytes(self.drops)
+        outcome.reasons = list(self.reasons)
+        outcome.licenses = dict(zip(self.numbers, self.counts, strict=True))
+        outcome.candidates = sum(self.counts)
+        outcome.seen = seen_by(self.maker)
         return outcome
 
-    def _license(self, outcome: Outcome, name: str) -> int:
-        if name not in self.numbers:
-            self.numbers[name] = len(self.numbers)
-        outcome.licenses[name] = outcome.licenses.get(name, 0) + 1
-        return self.numbers[name]
+    def quick(self, number: int, line: int, data: bytes) -> bool:
+        """Whether this line was dealt with the short way."""
+        plain = self.short(data)  # type: ignore[misc]  # only called where there is one
+        if plain is None:
+            return False
+        self._count(number)
+        if isinstance(plain, Lost):
+            self._lost(plain, number, line)
+            return True
+        own, messages, category, meta, license = plain
+        digest = sha256(b'{"messages":%b,"tools":""}' % messages).digest()
+        self.add(digest, own, (b',"messages":', messages), b"", category, meta, self._license(license), 0, number, line, 0)
+        outcome = self.outcome
+        if category:
+            outcome.category = True
+        if meta:
+            outcome.meta = True
+        if own is not None and (b"#" in own or b"~" in own):
+            outcome.made_ids = True
+        return True
 
-    def _keep(self, task: Task, outcome: Outcome, made: Made, record: int, line: int) -> None:
-        keys = self.keys[task.module]
-        digest = made.digest
-        order = keys.order(digest, 0, 0)
-        bucket = int.from_bytes(order[:4], "big") >> (32 - self.job.bits)
-        identity = made.id if made.id is not None else b'"' + digest[:8].hex().encode() + b'"'
-        seq = task.number << SEQ | outcome.candidates
-        flags = OWN_ID if made.id is not None else 0
-        outcome.candidates += 1
-        at = self.data.append(bucket, identity + made.body + made.tools + made.category + made.meta)
-        self.index.append(
-            bucket,
-            ENTRY.pack(
-                order, keys.select(digest, 0), digest, seq, record, 0, task.number, 0,
-                self._license(outcome, made.license), made.bits, flags, self.worker, made.part,
-                len(identity), len(made.body), len(made.tools), len(made.category), len(made.meta), at,
-            ),
-        )  # fmt: skip
-        mark = hashlib.blake2b(identity, digest_size=16).digest()
-        self.ids.append(
-            int.from_bytes(mark[:4], "big") >> (32 - self.job.bits),
-            IDENTITY.pack(
-                mark,
-                int.from_bytes(digest[8:16], "big"),
-                seq,
-                record,
-                line,
-                task.module,
-                flags,
-                bucket,
-                self.worker,
-                made.part,
-                len(identity),
-                at,
-            ),
+    def _count(self, number: int) -> None:
+        self.outcome.records = number
+        if number - self.told >= EVERY:
+            self.report(number - self.told)
+            self.told = number
+
+    def _long_way(self, item: Record | Finding) -> None:
+        self._count(item.number)
+        if isinstance(item, Finding):
+            self._lost(Lost(0, item.code, item.detail), item.number, item.line)
+            return
+        for made in self.maker(item):
+            if isinstance(made, Made):
+                self._keep(made, item.number, item.line or 0)
+                if self.short is not None and item.number > SAMPLE:
+                    self.short.learn(item.value)
+            else:
+                self._lost(made, item.number, item.line)
+
+    def _lost(self, lost: Lost, number: int, line: int | None) -> None:
+        outcome = self.outcome
+        reason = lost.reason if lost.detail is None else f"bad-row:{lost.reason}"
+        self.drops += DROP.pack(number, lost.part, self.reasons.setdefault(reason, len(self.reasons)))
+        outcome.dropped[reason] += 1
+        if lost.detail is not None:
+            outcome.found += 1
+            if len(outcome.findings) < LISTED:
+                outcome.findings.append(FoundIn(number, line, lost.part, lost.reason, lost.detail))
+
+    def _license(self, name: str) -> int:
+        number = self.numbers.get(name)
+        if number is None:
+            number = self.numbers[name] = len(self.counts)
+            self.counts.append(0)
+        self.counts[number] += 1
+        return number
+
+    def _keep(self, made: Made, record: int, line: int) -> None:
+        outcome = self.outcome
+        self.add(
+            made.digest,
+            made.id,
+            (made.body, b""),
+            made.tools,
+            made.category,
+            made.meta,
+            self._license(made.license),
+            made.bits,
+            record,
+            line,
+            made.part,
         )
         outcome.bits |= made.bits
         outcome.tools = outcome.tools or bool(made.tools)
         outcome.category = outcome.category or bool(made.category)
         outcome.meta = outcome.meta or bool(made.meta)
-        outcome.made_ids = outcome.made_ids or (bool(flags) and (b"#" in identity or b"~" in identity))
+        outcome.made_ids = outcome.made_ids or (made.id is not None and (b"#" in made.id or b"~" in made.id))

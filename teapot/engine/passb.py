@@ -47,7 +47,7 @@ def load_merged(folder: Path, bucket: int) -> NDArray[Any]:
     """The settled entries of a bucket, by the order key of occurrence 0 and then in source order."""
     import numpy as np
 
-    return np.fromfile(merged_file(folder, bucket), dtype=entry_type().newbyteorder("<"))
+    return np.fromfile(merged_file(folder, bucket), dtype=entry_type())
 
 
 def same_ids(job: Job, workers: int) -> Iterator[SameId]:

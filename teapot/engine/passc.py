@@ -5,24 +5,28 @@ What a bucket's lines and left-out candidates mean for the ledger goes into file
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from teapot.engine.buckets import DATA, Appender, RowReader, bucket_file, read_bucket, remove_bucket, save
+from teapot.engine.batch import pairs, row_sizes, scatter
+from teapot.engine.buckets import DATA, Appender, bucket_file, read_bucket, remove_bucket, save
 from teapot.engine.copies import REASONS
-from teapot.engine.index import ENTRY, OWN_ID, entry_type
+from teapot.engine.index import OWN_ID, entry_type
 from teapot.engine.passa import Job
 from teapot.engine.passb import load_merged, merged_file
 from teapot.hashing import Keys
-from teapot.jsontext import canonical
+from teapot.jsontext import canonical, canonical_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOVED_DATA, MOVED_INDEX = "mdata", "mindex"
+
+AT_ONCE = 1024
+"""How many lines are held before they are written."""
 
 LEDGER: list[tuple[str, Any]] = [
     ("task", "<u4"), ("part", "<u4"), ("record", "<u8"), ("occurrence", "<u8"), ("copy", "<u4"), ("license", "<u2"), ("reason", "u1"),
@@ -85,37 +89,42 @@ class Mover:
 
         entries = load_merged(self.job.folder, bucket)
         copies, _ = load_copies(self.job.folder, bucket)
-        reader = RowReader(self.job.folder, DATA, bucket)
         moving = (copies > 1) | ((copies > 0) & (entries["occurrence"] > 0))
-        for number in np.flatnonzero(moving).tolist():
-            entry = entries[number]
-            size = int(entry["id"]) + int(entry["body"]) + int(entry["tools"]) + int(entry["category"]) + int(entry["meta"])
-            data = reader.read(int(entry["worker"]), int(entry["offset"]), size)
-            for copy in range(0 if entry["occurrence"] else 1, int(copies[number])):
-                self._append(entry, data, copy, self.keys[task_modules[int(entry["task"])]])
-        reader.close()
-
-    def _append(self, entry: Any, data: bytes, copy: int, keys: Keys) -> None:
-        digest, occurrence = entry["digest"].tobytes(), int(entry["occurrence"])
-        order = keys.order(digest, occurrence, copy)
-        target = int.from_bytes(order[:4], "big") >> (32 - self.job.bits)
-        at = self.data.append(target, data)
-        self.index.append(
-            target,
-            ENTRY.pack(
-                order, bytes(16), digest, int(entry["seq"]), int(entry["record"]), occurrence, int(entry["task"]), copy, int(entry["license"]),
-                int(entry["bits"]), int(entry["flags"]), self.worker, int(entry["part"]), int(entry["id"]), int(entry["body"]),
-                int(entry["tools"]), int(entry["category"]), int(entry["meta"]), at,
-            ),
-        )  # fmt: skip
+        entries, copies = entries[moving], copies[moving].astype(np.int64)
+        first = np.where(entries["occurrence"] > 0, 0, 1)  # the first copy of a first occurrence is where it belongs
+        moved = np.repeat(entries, copies - first)
+        if not len(moved):
+            return
+        ends = np.cumsum(copies - first)
+        moved["copy"] = np.arange(len(moved)) - np.repeat(ends - (copies - first) - first, copies - first)
+        modules = np.asarray(task_modules, dtype=np.uint16)[moved["task"]].tolist()
+        orders = [
+            self.keys[module].order(moved["digest"][number].tobytes(), occurrence, copy)
+            for number, (module, occurrence, copy) in enumerate(
+                zip(modules, moved["occurrence"].tolist(), moved["copy"].tolist(), strict=True)
+            )
+        ]
+        moved["order_hi"], moved["order_lo"] = pairs(orders)
+        data = bucket_data(self.job.folder, DATA, bucket, moved["worker"])
+        sizes = row_sizes(moved)
+        places = zip(moved["worker"].tolist(), moved["offset"].tolist(), sizes.tolist(), strict=True)
+        moved["worker"] = self.worker
+        scatter(self.data, self.index, moved, [data[worker][at : at + size] for worker, at, size in places], self.job.bits)
 
     def finish(self) -> None:
         self.data.finish()
         self.index.finish()
 
 
-def written_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The entries of a bucket's lines in their order, and for each whether it was moved there."""
+def bucket_data(folder: Path, kind: str, bucket: int, workers: NDArray[Any]) -> dict[int, bytes]:
+    """A bucket's files of these workers, whole, in memory."""
+    import numpy as np
+
+    return {worker: bucket_file(folder, kind, worker, bucket).read_bytes() for worker in np.unique(workers).tolist()}
+
+
+def unordered_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The entries of a bucket's lines, and for each whether it was moved there."""
     import numpy as np
 
     folder = shape.job.folder
@@ -123,36 +132,61 @@ def written_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[An
     copies, _ = load_copies(folder, bucket)
     resident = entries[(copies > 0) & (entries["occurrence"] == 0)]
     moved = read_bucket(folder, MOVED_INDEX, bucket, shape.workers, entry_type())
-    both = np.concatenate([resident, moved])
-    is_moved = np.zeros(len(both), dtype=bool)
+    is_moved = np.zeros(len(resident) + len(moved), dtype=bool)
     is_moved[len(resident) :] = True
+    return np.concatenate([resident, moved]), is_moved
+
+
+def written_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """:func:`unordered_entries` in the order of the lines."""
+    import numpy as np
+
+    both, is_moved = unordered_entries(shape, bucket)
     order = np.lexsort((both["copy"], both["occurrence"], both["order_lo"], both["order_hi"]))
     return both[order], is_moved[order]
 
 
-def line_sizes(shape: Shape, entries: NDArray[Any]) -> int:
-    """How many bytes the lines of these entries take."""
+class Flat:
+    """What lines have in common by task and licence, in one list over all tasks; ``at`` gives the place of an entry's."""
+
+    def __init__(self, shape: Shape) -> None:
+        import numpy as np
+
+        pairs = [(task, license) for task in shape.tasks for license in task.licenses]
+        self.starts = np.cumsum([0] + [len(task.licenses) for task in shape.tasks])[:-1]
+        self.bases = np.asarray([task.base for task in shape.tasks], dtype=np.int64)
+        self.middles = [_middle(task, license) for task, license in pairs]
+        self.lengths = np.asarray([len(middle) for middle in self.middles] or [0], dtype=np.int64)
+        self.origins = [_origin(task, license) for task, license in pairs]
+        self.ends = [_end(task) for task, _ in pairs]
+
+    def at(self, entries: NDArray[Any]) -> NDArray[Any]:
+        import numpy as np
+
+        return np.asarray(self.starts[entries["task"]] + entries["license"])
+
+
+def line_sizes(shape: Shape, flat: Flat, entries: NDArray[Any]) -> NDArray[Any]:
+    """How many bytes the line of each of these entries takes."""
     import numpy as np
 
+    sizes: NDArray[Any] = entries["id"].astype(np.int64) + entries["body"] + len(b'{"id":}\n')
     if not len(entries):
-        return 0
-    fixed = [[len(_middle(task, license)) for license in task.licenses] for task in shape.tasks]
-    starts = np.cumsum([0] + [len(one) for one in fixed])[:-1]
-    flat = np.asarray([length for one in fixed for length in one] or [0], dtype=np.int64)
-    total = len(entries) * len(b'{"id":}\n')
-    total += int((entries["id"].astype(np.int64) + entries["body"]).sum())
-    total += int(flat[starts[entries["task"]] + entries["license"]].sum())
+        return sizes
+    sizes += flat.lengths[flat.at(entries)]
     for name, there in (("tools", shape.tools), ("category", shape.category), ("meta", shape.meta)):
         if there:
-            total += len(entries) * len(f',"{name}":') + int(np.where(entries[name] == 0, 2, entries[name].astype(np.int64)).sum())
-    own = (entries["flags"] & OWN_ID) != 0
-    total += _suffixes(entries["occurrence"][~own]) + _suffixes(entries["copy"])
-    return total
+            sizes += len(f',"{name}":') + np.where(entries[name] == 0, 2, entries[name].astype(np.int64))
+    made = (entries["flags"] & OWN_ID) == 0
+    _add_suffixes(sizes, np.where(made, entries["occurrence"], 0))
+    _add_suffixes(sizes, entries["copy"])
+    return sizes
 
 
-def _suffixes(numbers: NDArray[Any]) -> int:
-    """The bytes of ``~k`` or ``#k`` for every number above 0."""
-    return sum(len(str(number)) + 1 for number in numbers[numbers > 0].tolist())
+def _add_suffixes(sizes: NDArray[Any], numbers: NDArray[Any]) -> None:
+    """Add the bytes of ``~k`` or ``#k`` for every number above 0."""
+    for at in numbers.nonzero()[0].tolist():
+        sizes[at] += len(str(int(numbers[at]))) + 1
 
 
 def _middle(task: TaskInfo, license: str) -> bytes:
@@ -173,95 +207,94 @@ class Emitter:
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.middles = [[_middle(task, license) for license in task.licenses] for task in shape.tasks]
-        self.origins = [[_origin(task, license) for license in task.licenses] for task in shape.tasks]
-        self.ends = [_end(task) for task in shape.tasks]
+        self.flat = Flat(shape)
+
+    def measure(self, bucket: int) -> tuple[int, int, int]:
+        """The bucket's number, its lines, and their bytes."""
+        entries = unordered_entries(self.shape, bucket)[0]
+        return bucket, len(entries), int(line_sizes(self.shape, self.flat, entries).sum())
 
     def emit(self, bucket: int, first_line: int, offset: int) -> Written:
         """Write the lines of a bucket from byte ``offset`` of the output on. ``first_line`` is the number of its first line, from 1."""
-        shape = self.shape
-        folder = shape.job.folder
+        import numpy as np
+
+        shape, folder = self.shape, self.shape.job.folder
         entries, moved = written_entries(shape, bucket)
-        readers = (_Bulk(folder, DATA, bucket, shape.workers), _Bulk(folder, MOVED_DATA, bucket, shape.workers))
-        lines: list[bytes] = []
-        content: list[bytes] = []
-        hashes: list[bytes] = []
-        size = bits = held = 0
-        firsts: dict[int, int] = {}
+        sizes = line_sizes(shape, self.flat, entries)
+        data = (
+            bucket_data(folder, DATA, bucket, entries["worker"][~moved]),
+            bucket_data(folder, MOVED_DATA, bucket, entries["worker"][moved]),
+        )
         handle = os.open(shape.output, os.O_WRONLY)
-        sha256 = hashlib.sha256
-        digests = entries["digest"]
+        hashes: list[bytes] = []
+        size = 0
         try:
-            columns = [entries[name].tolist() for name in _USED]
-            for number, row in enumerate(zip(*columns, moved.tolist(), strict=True)):
-                (
-                    task,
-                    license,
-                    flags,
-                    occurrence,
-                    copy,
-                    worker,
-                    at,
-                    n_id,
-                    n_body,
-                    n_tools,
-                    n_category,
-                    n_meta,
-                    part,
-                    record,
-                    row_bits,
-                    is_moved,
-                ) = row
-                data = readers[is_moved].data[worker]
-                head = identity(data[at : at + n_id], flags, occurrence, copy)
-                at += n_id
-                line = b'{"id":' + head + data[at : at + n_body]
-                at += n_body
-                if shape.tools:
-                    line += b',"tools":' + (data[at : at + n_tools] or b'""')
-                at += n_tools
-                line += self.middles[task][license]
-                if shape.category:
-                    line += b',"category":' + (data[at : at + n_category] or b'""')
-                at += n_category
-                if shape.meta:
-                    line += b',"meta":' + (data[at : at + n_meta] or b'""')
-                line += b"}\n"
-                if new := row_bits & ~bits:
-                    bits |= new
-                    firsts.update({1 << bit: offset + size + held for bit in range(8) if new >> bit & 1})
-                mark = sha256(line)
-                hashes.append(mark.digest())
-                lines.append(line)
-                held += len(line)
-                content.append(
-                    b'{"copy":%d,"digest":"%s",%s"line":%d,"line_sha256":"%s",%s,"occurrence":%d,"part":%d,"record":%d,%s'
-                    % (
-                        copy, digests[number].tobytes().hex().encode(), self.origins[task][license], first_line + number,
-                        mark.hexdigest().encode(), self.ends[task][0], occurrence, part, record + shape.tasks[task].base, self.ends[task][1],
-                    )
-                )  # fmt: skip
-                if held > 1 << 20:
-                    size += _write_at(handle, lines, offset + size)
-                    lines, held = [], 0
-            size += _write_at(handle, lines, offset + size)
+            for start in range(0, len(entries), AT_ONCE):
+                lines = self._lines(entries[start : start + AT_ONCE], moved[start : start + AT_ONCE], data)
+                hashes += [sha256(line).digest() for line in lines]
+                size += _write_at(handle, lines, offset + size)
         finally:
             os.close(handle)
-            for reader in readers:
-                reader.close()
-        self._ledger(folder / f"lines-{bucket:05d}", entries, hashes)
-        (folder / f"content-{bucket:05d}").write_bytes(b"".join(content))
+        shas = b"".join(hashes)
+        self._ledger(folder / f"lines-{bucket:05d}", entries, shas)
+        (folder / f"content-{bucket:05d}").write_bytes(self._content(entries, shas, first_line))
         self._left_out(bucket)
         self._clear(bucket)
+        begins = offset + np.cumsum(sizes) - sizes
+        bits = int(np.bitwise_or.reduce(entries["bits"]))
+        firsts = {1 << bit: int(begins[np.argmax(entries["bits"] >> bit & 1)]) for bit in range(8) if bits >> bit & 1}
         return Written(bucket, len(entries), size, firsts)
 
-    def _ledger(self, path: Path, entries: NDArray[Any], hashes: list[bytes]) -> None:
+    def _lines(self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]]) -> list[bytes]:
+        import numpy as np
+
+        shape, middles = self.shape, self.flat.middles
+        tools, no_tools = (b',"tools":', b'""') if shape.tools else (b"", b"")
+        category, no_category = (b',"category":', b'""') if shape.category else (b"", b"")
+        meta, no_meta = (b',"meta":', b'""') if shape.meta else (b"", b"")
+        ends = [entries["offset"].astype(np.int64)]
+        for name in ("id", "body", "tools", "category", "meta"):
+            ends.append(ends[-1] + entries[name])
+        own = (entries["flags"] & OWN_ID) != 0
+        changed = ((entries["copy"] > 0) | ((entries["occurrence"] > 0) & ~own)).tolist()
+        columns = (moved.tolist(), entries["worker"].tolist(), self.flat.at(entries).tolist(), *(end.tolist() for end in ends))
+        join = b"".join
+        lines: list[bytes] = []
+        for is_moved, worker, pair, at, id_end, body_end, tools_end, category_end, end in zip(*columns, strict=True):
+            held = data[is_moved][worker]
+            head = held[at:id_end]
+            if changed[len(lines)]:
+                head = _identity_of(head, entries[len(lines)])
+            lines.append(
+                join((
+                    b'{"id":', head, held[id_end:body_end], tools, held[body_end:tools_end] or no_tools, middles[pair],
+                    category, held[tools_end:category_end] or no_category, meta, held[category_end:end] or no_meta, b"}\n",
+                ))
+            )  # fmt: skip
+        return lines
+
+    def _content(self, entries: NDArray[Any], shas: bytes, first_line: int) -> bytes:
+        """What the ledger says of the lines, as docs/formats.md wants it hashed."""
+        flat = self.flat
+        digests, hashes = entries["digest"].tobytes().hex(), shas.hex()
+        origins, ends = flat.origins, flat.ends
+        columns = (
+            range(first_line, first_line + len(entries)), range(0, len(hashes), 64), flat.at(entries).tolist(), entries["copy"].tolist(),
+            entries["occurrence"].tolist(), entries["part"].tolist(), (entries["record"] + flat.bases[entries["task"]].astype("<u8")).tolist(),
+        )  # fmt: skip
+        return "".join([
+            f'{{"copy":{copy},"digest":"{digests[at : at + 64]}",{origins[pair]}"line":{line},"line_sha256":"{hashes[at : at + 64]}",'
+            f'{ends[pair][0]},"occurrence":{occurrence},"part":{part},"record":{record},{ends[pair][1]}'
+            for line, at, pair, copy, occurrence, part, record in zip(*columns, strict=True)
+        ]).encode()  # fmt: skip
+
+    def _ledger(self, path: Path, entries: NDArray[Any], shas: bytes) -> None:
         import numpy as np
 
         rows = np.zeros(len(entries), dtype=LEDGER)
         for name in ("task", "part", "record", "occurrence", "copy", "license", "digest"):
             rows[name] = entries[name]
-        rows["sha"] = np.frombuffer(b"".join(hashes), dtype="V32")
+        rows["sha"] = np.frombuffer(shas, dtype="V32")
         save(path, rows)
 
     def _left_out(self, bucket: int) -> None:
@@ -278,18 +311,17 @@ class Emitter:
             rows[name] = entries[name]
         rows["reason"] = reasons
         save(folder / f"rest-{bucket:05d}", rows)
-        content = []
-        columns = [rows[name].tolist() for name in ("task", "license", "occurrence", "part", "record", "reason")]
-        for number, (task, license, occurrence, part, record, reason) in enumerate(zip(*columns, strict=True)):
-            info = self.shape.tasks[task]
-            content.append(
-                b'{"digest":"%s",%s%s,"occurrence":%d,"part":%d,"reason":"%s","record":%d,%s'
-                % (
-                    rows["digest"][number].tobytes().hex().encode(), self.origins[task][license], self.ends[task][0], occurrence, part,
-                    REASONS[reason].encode(), record + info.base, self.ends[task][1],
-                )
-            )  # fmt: skip
-        (folder / f"restcontent-{bucket:05d}").write_bytes(b"".join(content))
+        flat, digests = self.flat, rows["digest"].tobytes().hex()
+        columns = (
+            range(0, len(digests), 64), flat.at(rows).tolist(), rows["occurrence"].tolist(), rows["part"].tolist(), rows["reason"].tolist(),
+            (rows["record"] + flat.bases[rows["task"]].astype("<u8")).tolist(),
+        )  # fmt: skip
+        content = "".join([
+            f'{{"digest":"{digests[at : at + 64]}",{flat.origins[pair]}{flat.ends[pair][0]},"occurrence":{occurrence},"part":{part},'
+            f'"reason":"{REASONS[reason]}","record":{record},{flat.ends[pair][1]}'
+            for at, pair, occurrence, part, reason, record in zip(*columns, strict=True)
+        ])  # fmt: skip
+        (folder / f"restcontent-{bucket:05d}").write_bytes(content.encode())
 
     def _clear(self, bucket: int) -> None:
         """Give back the space of a bucket that is written."""
@@ -300,17 +332,16 @@ class Emitter:
             path.unlink()
 
 
-_USED = (
-    "task", "license", "flags", "occurrence", "copy", "worker", "offset", "id", "body", "tools", "category", "meta", "part", "record", "bits",
-)  # fmt: skip
+def _origin(task: TaskInfo, license: str) -> str:
+    return f'"file":{canonical_text(task.file)},"license":{canonical_text(license)},'
 
 
-def _origin(task: TaskInfo, license: str) -> bytes:
-    return b'"file":' + canonical(task.file) + b',"license":' + canonical(license) + b","
+def _end(task: TaskInfo) -> tuple[str, str]:
+    return f'"module":{canonical_text(task.module_name)}', f'"source":{canonical_text(task.source_name)}}}\n'
 
 
-def _end(task: TaskInfo) -> tuple[bytes, bytes]:
-    return b'"module":' + canonical(task.module_name), b'"source":' + canonical(task.source_name) + b"}\n"
+def _identity_of(head: bytes, entry: Any) -> bytes:
+    return identity(head, int(entry["flags"]), int(entry["occurrence"]), int(entry["copy"]))
 
 
 def identity(text: bytes, flags: int, occurrence: int, copy: int) -> bytes:
@@ -326,17 +357,3 @@ def _write_at(handle: int, lines: list[bytes], offset: int) -> int:
     while done < len(data):
         done += os.pwrite(handle, memoryview(data)[done:], offset + done)
     return len(data)
-
-
-class _Bulk:
-    """The whole files of a bucket, one a worker, in memory."""
-
-    def __init__(self, folder: Path, kind: str, bucket: int, workers: int) -> None:
-        self.data: dict[int, bytes] = {}
-        for worker in range(workers):
-            path = bucket_file(folder, kind, worker, bucket)
-            if path.exists():
-                self.data[worker] = path.read_bytes()
-
-    def close(self) -> None:
-        self.data.clear()

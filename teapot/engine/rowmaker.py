@@ -17,10 +17,10 @@ from teapot.filters import compile_filters
 from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical
 from teapot.mapping import KIND_KEYS, MESSAGE_KEYS, Row, RowError, build_mapper, digest_payload
-from teapot.mapping.licence import build_license
-from teapot.mapping.paths import MISSING, getter
+from teapot.mapping.licence import build_license, license_columns
+from teapot.mapping.paths import MISSING, columns_of, getter
 from teapot.mapping.row import drop_nulls
-from teapot.model import Json, Module, Record
+from teapot.model import Filter, Json, Module, Record
 from teapot.rowcheck import check_row
 
 CALL_ID = "tool_calls.id"
@@ -56,6 +56,19 @@ class Lost(NamedTuple):
     detail: str | None = None
 
 
+class ColumnsRead(NamedTuple):
+    """The top-level fields of a record that each thing beside the row and the id may follow from."""
+
+    license: frozenset[str]
+    category: frozenset[str]
+    keep: frozenset[str]
+    filters: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.license | self.category | self.keep | self.filters
+
+
 class RowMaker:
     """Carries the records of one source through the stages."""
 
@@ -68,6 +81,7 @@ class RowMaker:
         self.filters = compile_filters(planned.filters)
         spec = source.license or module.license
         self.license_of = build_license(spec, spdx.normalise)
+        self.verdicts: dict[str, tuple[str, Lost | None]] = {}
         self.keep = {name: getter(name) for name in sorted(source.keep if source.keep is not None else module.keep)}
         self.plain_names = all(name.isascii() for name in self.keep)
         id_field = source.id_field or module.id_field
@@ -82,6 +96,9 @@ class RowMaker:
         named = {name for name in (spec.field, category if category != "none" else None, *self.keep) if name}
         self.unseen = {name: getter(name) for name in named}
         self.names: set[str] = set()
+        self.columns = ColumnsRead(
+            license_columns(spec), columns_of(self.category), frozenset[str]().union(*map(columns_of, self.keep)), self.filters.columns
+        )
 
     def __call__(self, record: Record) -> Iterator[Made | Lost]:
         """The rows of a record, or why there are none."""
@@ -102,23 +119,22 @@ class RowMaker:
     def _row(self, part: int, row: Row, value: dict[str, Json]) -> Made | Lost:
         if self.unseen:
             self.unseen = {name: get for name, get in self.unseen.items() if get(value) in (None, MISSING)}
-        license = self.license_of(value)
+        license, not_allowed = self.license(value)
         if (dropping := self.filters(value, row)) is not None:
-            return Lost(part, f"filter:{dropping.field or dropping.role}")
+            return filtered(part, dropping)
         check_row(row)
-        if self.allowed is not None and not spdx.is_allowed(license, self.allowed):
-            return Lost(part, "license")
+        if not_allowed is not None:
+            return not_allowed._replace(part=part)
         parts = tuple([canonical_plain(row.body[key]) for key in self.keys])  # checked: text, true and false
         own = self._own_id(value)
-        category, meta = self._category(value), self._meta(value)
         return Made(
             part,
             hashlib.sha256(digest_payload(row, parts)).digest(),
             canonical_plain(own) if own is not None else None,
             self.heads[0] + parts[0] if len(parts) == 1 else b"".join(head + text for head, text in zip(self.heads, parts, strict=True)),
             canonical_plain(row.tools) if row.tools else b"",
-            canonical_plain(category) if category else b"",
-            canonical_plain(meta.decode()) if meta else b"",
+            self.category_text(value),
+            self.meta_text(value),
             license,
             message_bits(row),
         )
@@ -136,6 +152,29 @@ class RowMaker:
         if isinstance(given, int) and not isinstance(given, bool):
             return str(given)
         raise RowError("bad-id", f"the id in '{self.id_field}' is neither text nor an integer; 'id: digest' does without it")
+
+    def license(self, value: dict[str, Json]) -> tuple[str, Lost | None]:
+        """The record's licence, and the drop of a row if that is not allowed. Raises :class:`RowError`."""
+        license = self.license_of(value)
+        if license not in self.verdicts:
+            allowed = self.allowed is None or spdx.is_allowed(license, self.allowed)
+            self.verdicts[license] = (license, None if allowed else Lost(0, "license"))
+        return self.verdicts[license]
+
+    def category_text(self, value: dict[str, Json]) -> bytes:
+        """The category as JSON text in bytes, empty where there is none. Raises :class:`RowError`."""
+        category = self._category(value)
+        return canonical_plain(category) if category else b""
+
+    def meta_text(self, value: dict[str, Json]) -> bytes:
+        """The kept fields, as JSON text that holds JSON text, in bytes; empty where there is none. Raises :class:`RowError`."""
+        meta = self._meta(value)
+        return canonical_plain(meta.decode()) if meta else b""
+
+    @property
+    def has_unseen(self) -> bool:
+        """Whether a field that the module names was in no record so far."""
+        return bool(self.unseen) or bool(self.filters.unseen())
 
     def _category(self, value: dict[str, Json]) -> str:
         if self.category == "none":
@@ -161,6 +200,11 @@ class RowMaker:
             return canonical(drop_nulls(kept))
         except JsonError as error:
             raise RowError("number-out-of-range", f"a kept field: {error}") from None
+
+
+def filtered(part: int, dropping: Filter) -> Lost:
+    """A row that a filter drops."""
+    return Lost(part, f"filter:{dropping.field or dropping.role}")
 
 
 class Seen(NamedTuple):

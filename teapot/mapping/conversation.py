@@ -15,7 +15,7 @@ from teapot.model import Format, Json
 
 Style = Literal["messages", "sharegpt", "any"]
 
-_CALL: Final = "function_call"
+CALL_ROLE: Final = "function_call"
 """The role whose text is a tool call; it becomes an assistant's message."""
 
 MESSAGE_ROLES: Final = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool", "function": "tool"}
@@ -24,7 +24,7 @@ SPEAKERS: Final = {
     "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant", "bing": "assistant", "model": "assistant",
     "system": "system",
     "tool": "tool", "observation": "tool", "function_response": "tool",
-    _CALL: _CALL,
+    CALL_ROLE: CALL_ROLE,
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ class Conversation:
         """The messages of ``value``, which the record has under ``name``. Raises :class:`RowError`."""
         if not isinstance(value, list):
             raise RowError("not-a-list", f'"{name}" must be a list of messages, not {name_of(value)}')
-        role_key, content_key, table = self.sharegpt_keys() if self.style == "sharegpt" else self.message_keys()
+        role_key, content_key, table = self.keys()
         whole = self.include_reasoning
         messages: list[Message] = []
         for turn in value:
@@ -55,11 +55,15 @@ class Conversation:
                 role = turn.get(role_key)
                 if type(content) is str and type(role) is str:
                     known = table.get(role)
-                    if known is not None and known != _CALL and (whole or known != "assistant" or THINK_OPEN not in content):
+                    if known is not None and known != CALL_ROLE and (whole or known != "assistant" or THINK_OPEN not in content):
                         messages.append({"role": known, "content": content})
                         continue
             messages.append(self.turn(turn, f'message {len(messages) + 1} of "{name}"'))
         return messages
+
+    def keys(self) -> tuple[str, str, dict[str, str]]:
+        """The keys of role and content, and what the roles mean, in the form that is declared."""
+        return self.sharegpt_keys() if self.style == "sharegpt" else self.message_keys()
 
     def message_keys(self) -> tuple[str, str, dict[str, str]]:
         return self.renamed.get("role", "role"), self.renamed.get("content", "content"), self.roles
@@ -86,7 +90,7 @@ class Conversation:
         known = table.get(role) if isinstance(role, str) else None
         if known is None:
             raise RowError("unknown-role", f'{where} has the role {name_of(role)}, which is not known; say under "roles:" what it means')
-        if known != _CALL:
+        if known != CALL_ROLE:
             return build_message(known, turn, content_key, self.include_reasoning, where)
         text = turn.get(content_key)
         if not isinstance(text, str):

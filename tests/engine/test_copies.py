@@ -43,7 +43,7 @@ def test_the_planned_sizes_are_the_real_ones(tmp_path: Path, monkeypatch: pytest
     """Of every bucket: ``_in_order`` would stop the run; here both are looked at."""
     planned: list[list[tuple[int, int, int]]] = []
     places = local.Run._places
-    monkeypatch.setattr(local.Run, "_places", lambda run, shape: planned.append(places(run, shape)) or planned[-1])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(local.Run, "_places", lambda run: planned.append(places(run)) or planned[-1])  # type: ignore[func-returns-value]
     emitted: list[Written] = []
     emit = crew.Emitter.emit
     monkeypatch.setattr(crew.Emitter, "emit", lambda its, *given: emitted.append(emit(its, *given)) or emitted[-1])  # type: ignore[func-returns-value]

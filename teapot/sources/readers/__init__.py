@@ -14,7 +14,7 @@ from teapot.sources.readers.arrays import read_array
 from teapot.sources.readers.columns import read_columns
 from teapot.sources.readers.csvtext import read_csv
 from teapot.sources.readers.limits import LimitError, Limits
-from teapot.sources.readers.lines import Shape, read_lines
+from teapot.sources.readers.lines import Quick, Shape, read_lines
 from teapot.sources.readers.streams import CHUNK_BYTES, At, check_file, compression_of, empty, lines_before, text_chunks, unwatched
 
 __all__ = ["LimitError", "Limits", "file_type_of", "read_records"]
@@ -51,6 +51,7 @@ def read_records(
     chunk_bytes: int = CHUNK_BYTES,
     at: At = unwatched,
     span: tuple[int, int] | None = None,
+    quick: Quick | None = None,
 ) -> Iterator[Record | Finding]:
     """The records of the file at ``path``, numbered from 1, and in place of each that cannot be used a finding.
 
@@ -59,7 +60,7 @@ def read_records(
     have been read.
 
     ``span`` reads only the lines of a plain JSON lines file that begin within these bytes; records and lines are then counted from the first of
-    them, and there may be none.
+    them, and there may be none. ``quick`` may deal with records of JSON lines before they are read as values: see :func:`read_lines`.
 
     Raises :class:`DataError` where the file is not what it should be, holds no records, or cannot be read to its end; :class:`LimitError` where it
     is beyond one of ``limits``; :class:`SourceUnavailable` where it is not there.
@@ -73,12 +74,18 @@ def read_records(
         raise DataError(f"'{name}' cannot hold bare arrays as records", Place(name), "record: array is for JSON lines and JSON arrays")
     if span is not None:
         try:
-            yield from read_lines(text_chunks(path, name, limits, chunk_bytes, at, span), name, record, limits)
+            yield from read_lines(text_chunks(path, name, limits, chunk_bytes, at, span), name, record, limits, quick=quick)
         except LimitError as error:
             raise _counted_from_the_start(error, path, name, span[0]) from None
         return
     any_record = False
-    for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at):
+
+    def noting(number: int, line: int, data: bytes) -> bool:
+        nonlocal any_record
+        any_record = True
+        return quick is not None and quick(number, line, data)
+
+    for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at, noting if quick is not None else None):
         any_record = True
         yield item
     if not any_record:
@@ -86,7 +93,15 @@ def read_records(
 
 
 def _records(
-    path: Path, name: str, kind: FileType, record: Shape, limits: Limits, scratch: Path | None, chunk_bytes: int, at: At
+    path: Path,
+    name: str,
+    kind: FileType,
+    record: Shape,
+    limits: Limits,
+    scratch: Path | None,
+    chunk_bytes: int,
+    at: At,
+    quick: Quick | None,
 ) -> Iterator[Record | Finding]:
     if kind == "parquet" or kind == "arrow":
         return read_columns(path, name, kind, limits, scratch)
@@ -94,7 +109,7 @@ def _records(
     if kind == "csv":
         return read_csv(chunks, name, limits)
     if kind == "jsonl":
-        return read_lines(chunks, name, record, limits)
+        return read_lines(chunks, name, record, limits, quick=quick)
     # Many a .json file holds JSON lines.
     first = _first_byte(path, name, limits)
     if first == b"[":
@@ -102,7 +117,7 @@ def _records(
     if first not in (b"{", b""):
         message = f"'{name}' holds neither a JSON array nor JSON lines: it begins with {first!r}"
         raise DataError(message, Place(name), "a .json file begins with [ or {")
-    return read_lines(chunks, name, record, limits, must_be_lines=True)
+    return read_lines(chunks, name, record, limits, must_be_lines=True, quick=quick)
 
 
 def _counted_from_the_start(error: LimitError, path: Path, name: str, start: int) -> LimitError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from teapot.errors import DataError, Place
@@ -11,6 +11,9 @@ from teapot.model import Finding, Json, Record
 from teapot.sources.readers.limits import LimitError, Limits, variable
 
 Shape: TypeAlias = Literal["object", "array"]
+
+Quick: TypeAlias = Callable[[int, int, bytes], bool]
+"""Told a record's number, its line and its text; true where it has dealt with it."""
 
 _BLANK = b" \t\r"
 
@@ -42,12 +45,12 @@ def _check_length(size: int, max_bytes: int, name: str, line: int) -> None:
 
 
 def read_lines(
-    chunks: Iterable[bytes], name: str, shape: Shape, limits: Limits, *, must_be_lines: bool = False
+    chunks: Iterable[bytes], name: str, shape: Shape, limits: Limits, *, must_be_lines: bool = False, quick: Quick | None = None
 ) -> Iterator[Record | Finding]:
     """The records of JSON lines. Blank lines are no records, but they count as lines.
 
     ``must_be_lines`` says that the file's name promised something else: where the first line is the beginning of a longer JSON text, it raises
-    :class:`DataError`.
+    :class:`DataError`. ``quick`` is shown each record's text first, and nothing is given for those that it deals with.
     """
     number = 0
     for line, data in split_lines(chunks, name, limits.max_line_bytes):
@@ -55,6 +58,8 @@ def read_lines(
             continue
         number += 1
         data = data.removesuffix(b"\r")
+        if quick is not None and quick(number, line, data):
+            continue
         try:
             value = decode(data, unique=True, max_depth=limits.max_depth)
         except JsonError as error:
