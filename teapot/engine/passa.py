@@ -150,14 +150,17 @@ class _Reading:
         plain = self.short(data)  # type: ignore[misc]  # only called where there is one
         if plain is None:
             return False
-        self._count(number)
+        outcome = self.outcome
+        outcome.records = number
+        if number - self.told >= EVERY:
+            self.report(number - self.told)
+            self.told = number
         if isinstance(plain, Lost):
             self._lost(plain, number, line)
             return True
         own, messages, category, meta, license = plain
         digest = sha256(b'{"messages":%b,"tools":""}' % messages).digest()
         self.add(digest, own, (b',"messages":', messages), b"", category, meta, self._license(license), 0, number, line, 0)
-        outcome = self.outcome
         if category:
             outcome.category = True
         if meta:
@@ -166,14 +169,11 @@ class _Reading:
             outcome.made_ids = True
         return True
 
-    def _count(self, number: int) -> None:
-        self.outcome.records = number
-        if number - self.told >= EVERY:
-            self.report(number - self.told)
-            self.told = number
-
     def _long_way(self, item: Record | Finding) -> None:
-        self._count(item.number)
+        self.outcome.records = item.number
+        if item.number - self.told >= EVERY:
+            self.report(item.number - self.told)
+            self.told = item.number
         if isinstance(item, Finding):
             self._lost(Lost(0, item.code, item.detail), item.number, item.line)
             return

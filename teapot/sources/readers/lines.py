@@ -20,23 +20,31 @@ _BLANK = b" \t\r"
 
 def split_lines(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Each line with its number from 1, without its ``\\n``. Only ``\\n`` ends a line. No more than one line and one chunk are held."""
+    for first, lines in line_groups(chunks, name, max_bytes):
+        yield from enumerate(lines, first)
+
+
+def line_groups(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[tuple[int, list[bytes]]]:
+    """:func:`split_lines`, as many lines at once as end in a chunk: the number of the first of them, and the lines."""
     number = 1
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        for piece in ended:
-            _check_length(size + len(piece), max_bytes, name, number)
-            if held:
-                piece = b"".join([*held, piece])
-                held, size = [], 0
-            yield number, piece
-            number += 1
+        *lines, rest = chunk.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*held, lines[0]])
+            held, size = [], 0
+            if max(map(len, lines)) > max_bytes:
+                good = next(place for place, line in enumerate(lines) if len(line) > max_bytes)
+                yield number, lines[:good]
+                _check_length(len(lines[good]), max_bytes, name, number + good)
+            yield number, lines
+            number += len(lines)
         size += len(rest)
         _check_length(size, max_bytes, name, number)
         held.append(rest)
     if size:
-        yield number, b"".join(held)
+        yield number, [b"".join(held)]
 
 
 def _check_length(size: int, max_bytes: int, name: str, line: int) -> None:
@@ -53,24 +61,27 @@ def read_lines(
     :class:`DataError`. ``quick`` is shown each record's text first, and nothing is given for those that it deals with.
     """
     number = 0
-    for line, data in split_lines(chunks, name, limits.max_line_bytes):
-        if not data.strip(_BLANK):
-            continue
-        number += 1
-        data = data.removesuffix(b"\r")
-        if quick is not None and quick(number, line, data):
-            continue
-        try:
-            value = decode(data, unique=True, max_depth=limits.max_depth)
-        except JsonError as error:
-            if must_be_lines and number == 1 and error.offset == len(data):
-                message = f"'{name}' is one JSON value over several lines, neither an array of records nor JSON lines"
-                raise DataError(
-                    message, Place(name, line), "write one record a line (jq -c), or put the records into a JSON array"
-                ) from None
-            yield Finding(number, line, error.code, f"{reason(error)} (column {column(data, error)})")
-        else:
-            yield shaped(number, line, value, shape)
+    for first, lines in line_groups(chunks, name, limits.max_line_bytes):
+        for line, data in enumerate(lines, first):
+            if data[:1] != b"{" and not data.strip(_BLANK):
+                continue
+            number += 1
+            data = data.removesuffix(b"\r")
+            if quick is not None and quick(number, line, data):
+                continue
+            try:
+                value = decode(data, unique=True, max_depth=limits.max_depth)
+            except JsonError as error:
+                if must_be_lines and number == 1 and error.offset == len(data):
+                    raise _one_value(name, line) from None
+                yield Finding(number, line, error.code, f"{reason(error)} (column {column(data, error)})")
+            else:
+                yield shaped(number, line, value, shape)
+
+
+def _one_value(name: str, line: int) -> DataError:
+    message = f"'{name}' is one JSON value over several lines, neither an array of records nor JSON lines"
+    return DataError(message, Place(name, line), "write one record a line (jq -c), or put the records into a JSON array")
 
 
 def shaped(number: int, line: int | None, value: Json, shape: Shape) -> Record | Finding:
