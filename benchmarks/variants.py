@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.limited import NoGroup, group
+
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 
@@ -84,6 +86,13 @@ TEAPOT = [
     Variant("teapot-1", "Teapot, 1 worker", "teapot", _compose("--workers", "1")),
     Variant("teapot-2", "Teapot, 2 workers", "teapot", _compose("--workers", "2")),
 ]
+LIMITED = Variant(
+    "teapot-512mb",
+    "Teapot, 2 workers, 512 MB for everything",
+    "teapot",
+    lambda bench, out, size: module("benchmarks.limited", "512", *_compose("--workers", "2")(bench, out, size)),
+)
+"""All processes in a control group with so much memory, page cache included."""
 PLAIN = Variant("teapot", "Teapot", "teapot", _compose())
 """Where ``compose`` has no ``--workers``."""
 
@@ -115,6 +124,15 @@ def help_of(*words: str) -> str:
     return done.stdout
 
 
+def cannot_limit() -> str | None:
+    """Why no control group can be made here; None where one can."""
+    try:
+        with group(512):
+            return None
+    except NoGroup as error:
+        return str(error)
+
+
 def chosen(only: set[str], peers_python: Path) -> tuple[list[Variant], list[Variant], dict[str, str]]:
     """The variants of composing and of validating that can run here, and why the others cannot."""
     skipped: dict[str, str] = {}
@@ -126,6 +144,11 @@ def chosen(only: set[str], peers_python: Path) -> tuple[list[Variant], list[Vari
         return [plain]
 
     compose = [*teapot(TEAPOT, PLAIN, "compose"), FLOOR, *PEERS]
+    why = cannot_limit()
+    if why is None:
+        compose.insert(1, LIMITED)
+    else:
+        skipped[LIMITED.name] = why
     validate = [HASH, *teapot(VALIDATE, PLAIN_VALIDATE, "validate", "compose")]
     if not peers_python.exists():
         skipped.update({one.name: f"{peers_python.name} with benchmarks/requirements.txt is not there" for one in PEERS})
