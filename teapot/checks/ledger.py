@@ -223,10 +223,11 @@ def _batches(path: Path, name: str) -> Iterator[Any]:
         with pq.ParquetFile(path) as file:
             if file.schema_arrow.names != list(Entry._fields):
                 raise CheckFailed("the ledger has other columns than a ledger has", Place(name), "compose again")
-            for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
-                batch.validate(full=True)
-                # pa.record_batch and pa.array would import pandas
-                yield pa.RecordBatch.from_arrays([_column(batch, field, name) for field in Entry._fields], names=list(Entry._fields))
+            for group in range(file.num_row_groups):  # asked for all of them, the library keeps them in memory
+                for batch in file.iter_batches(batch_size=BATCH, row_groups=[group], use_threads=False):
+                    batch.validate(full=True)
+                    # pa.record_batch and pa.array would import pandas
+                    yield pa.RecordBatch.from_arrays([_column(batch, field, name) for field in Entry._fields], names=list(Entry._fields))
     except FileNotFoundError:
         raise CheckFailed(f"there is no ledger '{name}'", Place(name), "restore it beside the manifest, or compose again") from None
     except (pa.ArrowException, OSError, ValueError, LookupError) as error:  # damaged names are no UTF-8, damaged columns are not there

@@ -40,10 +40,12 @@ class LedgerMaker:
         self.pa = pa
 
     def __enter__(self) -> Self:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._stream = self.path.open("xb")
-        self._writer = pq.ParquetWriter(self._stream, schema(), compression="zstd")
+        names = [field.name for field in schema() if pa.types.is_dictionary(field.type)]  # hashes do not repeat
+        self._writer = pq.ParquetWriter(self._stream, schema(), compression="zstd", use_dictionary=names, write_statistics=False)
         return self
 
     def __exit__(self, *_: object) -> None:
