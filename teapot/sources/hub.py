@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from teapot.errors import DataError, Place
-from teapot.model import HubOrigin, Json
+from teapot.model import MAX_INTEGER, HubOrigin, Json
+from teapot.sources.https import redact_url
 from teapot.sources.hub_client import Report, environment_cache, environment_endpoint, environment_is_offline, progress_arguments, quiet
 from teapot.sources.hub_errors import Subject, expected_errors, not_cached, translate
-from teapot.sources.retry import persist
+from teapot.sources.hub_guard import Guard
+from teapot.sources.retry import TIMEOUT, persist
 from teapot.sources.splits import select
-from teapot.sources.url import redact_url
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetInfo
@@ -30,6 +33,7 @@ T = TypeVar("T")
 MAX_FILES = 50_000
 """The most files that a repository may list; beyond it the Hub's answer is cut off without a word."""
 
+_HINT = "do not use this Hub"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -66,7 +70,7 @@ class Hub:
         *,
         offline: bool = False,
         retries: int = 4,
-        timeout: float = 30,
+        timeout: float = TIMEOUT,
         cache: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         report: Report | None = None,
@@ -78,7 +82,6 @@ class Hub:
         self._timeout = timeout
         self._sleep = sleep
         self._report = report
-        self._reached: set[tuple[str, str]] = set()
 
     def resolve(self, origin: HubOrigin, *, place: Place | None) -> HubListing:
         """Ask the Hub for the commit and the files of ``origin``.
@@ -87,7 +90,10 @@ class Hub:
         """
         subject = self._subject(origin.repo, origin.revision, place)
         info = self._info(subject)
-        files = {file.path: file for file in _files(info, subject)}
+        files: dict[str, HubFile] = {}
+        for file in _files(info, subject):
+            if files.setdefault(file.path, file) is not file:
+                raise DataError(f"the Hub lists the file '{file.path}' of the dataset '{subject.repo}' twice", place, _HINT)
         configs: Json = getattr(info.card_data, "configs", None)
         chosen = select(origin, files, configs, place=place)
         return HubListing(_commit(info, subject), tuple(files[path] for path in chosen))
@@ -118,13 +124,13 @@ class Hub:
         subject = replace(self._subject(repo, commit, place), path=path)
         _check_pin(subject, commit, path)
         what = f"'{path}' of the dataset '{repo}' at commit {commit}"
-        local = self._have(subject, commit, path)
+        local = self._have(subject, commit, path, size)
         if self._once(lambda: _is_right(local, size, sha256, oid), subject):
             return local
         if self._offline:
             raise DataError(f"the cached copy of {what} is damaged", place, "run the same command once without --offline or --frozen")
         self._once(lambda: self._forget(local), subject)
-        fresh = self._have(subject, commit, path)
+        fresh = self._have(subject, commit, path, size)
         if self._once(lambda: _is_right(fresh, size, sha256, oid), subject):
             return fresh
         self._once(lambda: self._forget(fresh), subject)
@@ -146,41 +152,32 @@ class Hub:
         def ask() -> DatasetInfo:
             try:
                 return api.dataset_info(subject.repo, revision=subject.revision, timeout=self._timeout, files_metadata=True)
-            except (KeyError, TypeError, AttributeError) as error:  # JSON of another shape, which the client takes apart as it comes
+            except (KeyError, TypeError, AttributeError, RecursionError) as error:  # JSON of another shape, or without bottom
                 raise ValueError("unexpected answer") from error
 
-        return self._patiently(ask, subject)
+        return self._patiently(ask, subject, None)
 
-    def _have(self, subject: Subject, commit: str, path: str) -> Path:
+    def _have(self, subject: Subject, commit: str, path: str, size: int | None) -> Path:
         """The file's path in the cache, after a download if need be; not verified."""
         cached = self._cached(subject, commit, path)
         if cached is not None:
             return cached
         if self._offline:  # not even with local_files_only: the client asks the Hub something on its first call of any kind
             raise not_cached(subject)
-        return self._patiently(lambda: self._download(subject, commit, path), subject)
+        self._once(lambda: self._make_room(size or 0, subject), subject)
+        return self._patiently(lambda: self._download(subject, commit, path), subject, size)
 
     def _cached(self, subject: Subject, commit: str, path: str) -> Path | None:
-        from huggingface_hub import try_to_load_from_cache
+        """By the layout of the cache (https://huggingface.co/docs/huggingface_hub/guides/manage-cache).
 
-        found = self._once(
-            lambda: try_to_load_from_cache(subject.repo, path, cache_dir=self._cache, revision=commit, repo_type="dataset"), subject
-        )
-        return Path(found) if isinstance(found, str) else None
+        The client's own function believes a note that there is no such file, also after it has been downloaded.
+        """
+        found = self._cache / "--".join(("datasets", *subject.repo.split("/"))) / "snapshots" / commit / path
+        return found if self._once(found.is_file, subject) else None
 
     def _download(self, subject: Subject, commit: str, path: str) -> Path:
-        """Ask whether the Hub is there and knows the commit, once for each, then download.
+        from huggingface_hub import hf_hub_download
 
-        Without the question the client would wait for a Hub that is down in its own way, for half a minute.
-        """
-        from huggingface_hub import HfApi, hf_hub_download, hf_hub_url
-
-        if (subject.repo, commit) not in self._reached:
-            url = hf_hub_url(subject.repo, path, repo_type="dataset", revision=commit, endpoint=self._endpoint)
-            found = HfApi(endpoint=self._endpoint).get_hf_file_metadata(url=url, timeout=self._timeout).commit_hash
-            if found is not None and found != commit:
-                raise DataError(f"the Hub gave commit '{found}' of the dataset '{subject.repo}' for commit '{commit}'", subject.place)
-            self._reached.add((subject.repo, commit))
         return Path(
             hf_hub_download(
                 subject.repo,
@@ -189,22 +186,32 @@ class Hub:
                 revision=commit,
                 cache_dir=self._cache,
                 endpoint=self._endpoint,
-                etag_timeout=self._timeout,
                 library_name="teapot",
                 **progress_arguments(hf_hub_download, self._report, path),
             )
         )
 
-    def _patiently(self, call: Callable[[], T], subject: Subject) -> T:
-        return persist(lambda: self._once(call, subject), retries=self._retries, sleep=self._sleep)
+    def _patiently(self, call: Callable[[], T], subject: Subject, size: int | None) -> T:
+        resumes = self._retries if self._timeout >= 1 else 0  # the client rests a second before it resumes
+        guard = Guard(subject, seconds=self._timeout, resumes=resumes, size=size)
+        return persist(lambda: self._once(call, subject, guard), retries=self._retries, sleep=self._sleep, timeout=self._timeout)
 
-    def _once(self, call: Callable[[], T], subject: Subject) -> T:
+    def _once(self, call: Callable[[], T], subject: Subject, guard: Guard | None = None) -> T:
         expected = expected_errors()
-        with quiet():
+        with quiet(), guard.watching() if guard is not None else nullcontext():
             try:
                 return call()
             except expected as error:
-                raise translate(error, subject) from None
+                raise (guard and guard.explain(error)) or translate(error, subject) from None
+
+    def _make_room(self, size: int, subject: Subject) -> None:
+        """Refuse what cannot fit, before the disk is full."""
+        folder = next(folder for folder in (self._cache.absolute(), *self._cache.absolute().parents) if folder.is_dir())
+        if size > shutil.disk_usage(folder).free:
+            what = f"'{subject.path}' of the dataset '{subject.repo}'"
+            raise subject.unavailable(
+                f"the cache of the Hub client has no room for the {size} bytes of {what}", "make room, or set HF_HOME to another folder"
+            )
 
     def _forget(self, local: Path) -> None:
         """Remove a file from the cache, with what its links lead to as far as that is in the cache too."""
@@ -222,7 +229,7 @@ def _commit(info: DatasetInfo, subject: Subject) -> str:
     commit = info.sha
     if commit is None or not _COMMIT.fullmatch(commit):
         raise DataError(
-            f"the Hub names no full commit for the revision '{subject.revision}' of the dataset '{subject.repo}'", subject.place
+            f"the Hub names no full commit for the revision '{subject.revision}' of the dataset '{subject.repo}'", subject.place, _HINT
         )
     return commit
 
@@ -235,9 +242,12 @@ def _files(info: DatasetInfo, subject: Subject) -> Iterator[HubFile]:
     for sibling in siblings:
         path, size, oid, lfs = sibling.rfilename, sibling.size, sibling.blob_id, sibling.lfs
         _check_name(path, subject)
-        if not isinstance(size, int) or not isinstance(oid, str) or not _COMMIT.fullmatch(oid):
-            raise DataError(f"the Hub gives no size and git id for the file '{path}' of the dataset '{subject.repo}'", subject.place)
-        yield HubFile(path, lfs.size if lfs else size, oid, lfs.sha256 if lfs else None)
+        size = lfs.size if lfs else size
+        if type(size) is not int or not 0 <= size <= MAX_INTEGER or not isinstance(oid, str) or not _COMMIT.fullmatch(oid):
+            raise DataError(f"the Hub gives no size and git id for the file '{path}' of the dataset '{subject.repo}'", subject.place, _HINT)
+        if lfs and not (isinstance(lfs.sha256, str) and re.fullmatch(r"[0-9a-f]{64}", lfs.sha256)):
+            raise DataError(f"the Hub gives no SHA-256 for the file '{path}' of the dataset '{subject.repo}'", subject.place, _HINT)
+        yield HubFile(path, size, oid, lfs.sha256 if lfs else None)
 
 
 def _check_name(path: object, subject: Subject) -> None:
@@ -253,6 +263,11 @@ def _check_pin(subject: Subject, commit: str, path: str) -> None:
     if not _COMMIT.fullmatch(commit):
         raise DataError(f"'{commit}' is not a full commit of 40 lower-case hexadecimal digits", subject.place, "run 'teapot lock' again")
     _check_name(path, subject)
+    if re.search(r"(?:^|/)[^/]:", path):
+        hint = "ask its owner to rename it, or download it yourself and use 'path:'"
+        raise DataError(
+            f"the file '{path}' of the dataset '{subject.repo}' has a name with a drive, which the client refuses", subject.place, hint
+        )
 
 
 def _is_right(local: Path, size: int | None, sha256: str | None, oid: str | None) -> bool:

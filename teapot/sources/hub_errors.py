@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from teapot.errors import ConfigError, Place, SourceUnavailable, TeapotError
-from teapot.sources.retry import AGAIN, TryAgain, retry_after
+from teapot.sources.retry import AGAIN, TryAgain, again_in, retry_after
 
 LOGIN = "run 'hf auth login' or set HF_TOKEN"
 
@@ -55,22 +55,65 @@ def translate(error: Exception, subject: Subject) -> TeapotError | TryAgain:
         if isinstance(error, kind):
             return explain(subject)
     if isinstance(error, hf.HfHubHTTPError):
-        return _refused(error.response.status_code, error.response.headers, subject)
+        return refused(error.response.status_code, error.response.headers, subject)
     if isinstance(error, hf.FileMetadataError):
-        return subject.unavailable(f"what answers at '{subject.endpoint}' is not a Hub", "check HF_ENDPOINT, and the proxy if there is one")
+        hint = "check HF_ENDPOINT, and the proxy if there is one"
+        return TryAgain(subject.unavailable(f"what answers at '{subject.endpoint}' is not a Hub", hint))
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
         return subject.unavailable(
             f"the cache of the Hub client cannot be used: {error.strerror}", "make room, or set HF_HOME to another folder"
         )
     if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
-        return TryAgain(
-            subject.unavailable(f"the download of '{subject.path}' from '{subject.repo}' broke off", "run the same command again")
-        )
+        return TryAgain(broken(subject))
     if isinstance(error, ValueError):
         hint = "check HF_ENDPOINT, and the proxy if there is one"
         return TryAgain(subject.unavailable(f"the Hub at '{subject.endpoint}' gave an answer that cannot be read", hint))
+    if type(error).__name__ == "TooManyRedirects":
+        return astray(subject, "without an end")
+    return TryAgain(unreachable(subject))
+
+
+# ---------------------------------------------------------------- of the connection
+
+
+def timed_out(error: object) -> bool:
+    """Whether an exception of the transport says that time ran out. Its classes have no common name but this one."""
+    return isinstance(error, TimeoutError) or any(kind.__name__ == "TimeoutException" for kind in type(error).__mro__)
+
+
+def unreachable(subject: Subject, elsewhere: str | None = None) -> SourceUnavailable:
+    """``elsewhere`` is the address of the host to which the Hub has redirected."""
     hint = "check the connection; with --offline, what is cached is used"
-    return TryAgain(subject.unavailable(f"the Hub at '{subject.endpoint}' cannot be reached", hint))
+    return subject.unavailable(f"{_host(subject, elsewhere)} cannot be reached", hint)
+
+
+def silent(subject: Subject, seconds: float, elsewhere: str | None = None) -> SourceUnavailable:
+    hint = "check the connection, or wait longer with --timeout; with --offline, what is cached is used"
+    return subject.unavailable(f"{_host(subject, elsewhere)} did not answer within {seconds:g} seconds", hint)
+
+
+def _host(subject: Subject, elsewhere: str | None) -> str:
+    return f"'{elsewhere}', where the Hub at '{subject.endpoint}' leads," if elsewhere else f"the Hub at '{subject.endpoint}'"
+
+
+def astray(subject: Subject, how: str) -> SourceUnavailable:
+    hint = "check HF_ENDPOINT, and the proxy if there is one"
+    return subject.unavailable(f"the Hub at '{subject.endpoint}' redirects {how}", hint)
+
+
+def stalled(subject: Subject, seconds: float) -> SourceUnavailable:
+    hint = "run the same command again, or wait longer with --timeout"
+    return subject.unavailable(f"{_transfer(subject)} came to a standstill: less than a KiB a second for {seconds:g} seconds", hint)
+
+
+def broken(subject: Subject) -> SourceUnavailable:
+    return subject.unavailable(f"{_transfer(subject)} broke off", "run the same command again")
+
+
+def _transfer(subject: Subject) -> str:
+    if subject.path is None:
+        return f"the answer of the Hub at '{subject.endpoint}' about the dataset '{subject.repo}'"
+    return f"the download of '{subject.path}' from '{subject.repo}'"
 
 
 def not_cached(subject: Subject) -> SourceUnavailable:
@@ -80,13 +123,10 @@ def not_cached(subject: Subject) -> SourceUnavailable:
     )
 
 
-def _gave_up(error: Exception, subject: Subject) -> TeapotError:
-    """The client looked for a file, tried again by itself for a while, and found nothing in its cache instead."""
+def _gave_up(error: Exception, subject: Subject) -> TeapotError | TryAgain:
+    """The client looked for a file, and found nothing in its cache instead."""
     cause = error.__cause__
-    if not isinstance(cause, Exception):
-        return not_cached(subject)
-    meaning = translate(cause, subject)
-    return meaning.error if isinstance(meaning, TryAgain) else meaning
+    return translate(cause, subject) if isinstance(cause, Exception) else not_cached(subject)
 
 
 def _missing() -> tuple[tuple[type[Exception], Callable[[Subject], SourceUnavailable]], ...]:
@@ -119,21 +159,24 @@ def _no_revision(subject: Subject) -> SourceUnavailable:
 
 
 def _no_entry(subject: Subject) -> SourceUnavailable:
+    if subject.path is None:
+        return subject.unavailable(
+            f"the Hub at '{subject.endpoint}' has no list of the files of the dataset '{subject.repo}'", "check HF_ENDPOINT"
+        )
     return subject.unavailable(
         f"the dataset '{subject.repo}' has no file '{subject.path}' at '{subject.revision}'",
         f"see what is there at {subject.page}/tree/main",
     )
 
 
-def _refused(status: int, headers: Mapping[str, str], subject: Subject) -> TeapotError | TryAgain:
+def refused(status: int, headers: Mapping[str, str], subject: Subject) -> TeapotError | TryAgain:
     if status == 401:
         return subject.unavailable("the Hub does not accept the access token", f"{LOGIN}, with a token that is still valid")
     if status == 403:
         return subject.unavailable(f"the Hub refuses access to the dataset '{subject.repo}'", f"{LOGIN}, with a token that may read it")
+    wait = retry_after(headers) if status in AGAIN else None
     error = subject.unavailable(
         f"the Hub at '{subject.endpoint}' answered with status {status} about the dataset '{subject.repo}'",
-        "run the same command again later",
+        again_in(wait) if status in AGAIN else "see what this status means, or ask whoever runs this Hub",
     )
-    if status not in AGAIN:
-        return error
-    return TryAgain(error, retry_after(headers))
+    return TryAgain(error, wait) if status in AGAIN else error

@@ -14,6 +14,7 @@ from teapot.progress import Report
 from teapot.registry import Located
 from teapot.settings import origin_settings
 from teapot.sources.local import OpenFile, find_files, pin_file
+from teapot.sources.retry import TIMEOUT
 
 if TYPE_CHECKING:
     from teapot.sources.hub import Hub
@@ -36,10 +37,20 @@ class Pinner:
         offline: never touch the network.
         ask_moved: ask the Hub whether a locked branch has moved, once and without insisting.
         report: called with (file, bytes done, bytes in all) while something is downloaded.
+        timeout: how many seconds a server may leave a request unanswered, or an answer at a standstill.
     """
 
-    def __init__(self, *, offline: bool = False, ask_moved: bool = True, report: Report | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        offline: bool = False,
+        ask_moved: bool = True,
+        report: Report | None = None,
+        cache: Path | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
         self.offline = offline
+        self.timeout = timeout
         self.ask_moved = ask_moved and not offline
         self.report = report
         self.cache = cache or cache_folder()
@@ -52,7 +63,7 @@ class Pinner:
         if self._hub is None:
             from teapot.sources.hub import Hub
 
-            self._hub = Hub(offline=self.offline, report=self.report)
+            self._hub = Hub(offline=self.offline, report=self.report, timeout=self.timeout)
         return self._hub
 
     @property
@@ -61,7 +72,7 @@ class Pinner:
         if self._asker is None:
             from teapot.sources.hub import Hub
 
-            self._asker = Hub(retries=0, timeout=5)
+            self._asker = Hub(retries=0, timeout=min(5, self.timeout))
         return self._asker
 
     def pin(self, located: Located, old: LockedSource | None) -> Pinned:
@@ -95,7 +106,7 @@ class Pinner:
     def _pin_url(self, located: Located, origin: UrlOrigin) -> OpenFile:
         from teapot.sources.url import fetch_url
 
-        path = fetch_url(origin, cache=self.cache / "urls", offline=self.offline, place=located.place)
+        path = fetch_url(origin, cache=self.cache / "urls", offline=self.offline, place=located.place, timeout=self.timeout)
         return pin_file(path, origin.url.partition("?")[0].rpartition("/")[2] or "data", located.place)
 
     def _pin_hub(self, located: Located, origin: HubOrigin, old: LockedSource | None) -> Pinned:

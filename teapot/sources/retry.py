@@ -11,11 +11,14 @@ from teapot.errors import TeapotError
 
 T = TypeVar("T")
 
+TIMEOUT = 30.0
+"""Seconds that a server may leave a request unanswered, or an answer at a standstill, unless the user says otherwise."""
+
 LONGEST_PAUSE = 30.0
-"""Seconds that one pause lasts when the server does not say how long."""
+"""Seconds that one pause lasts when the server does not say how long, for the timeout above; with another one in proportion."""
 
 LONGEST_WAIT = 330.0
-"""Seconds that all pauses of one request may last. The Hub counts requests in windows of 300 seconds."""
+"""Seconds that all pauses of one request may last, likewise in proportion. The Hub counts requests in windows of 300 seconds."""
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which the same request may succeed."""
@@ -30,24 +33,30 @@ class TryAgain(Exception):
         self.wait = wait
 
 
-def persist(action: Callable[[], T], *, retries: int, sleep: Callable[[float], None]) -> T:
+def persist(action: Callable[[], T], *, retries: int, sleep: Callable[[float], None], timeout: float = TIMEOUT) -> T:
     """Run ``action``, and up to ``retries`` times more while it raises :class:`TryAgain`.
 
     The pauses are 1, 2, 4, 8 … seconds, or as long as the server asked for if that is longer. A server that asks for more than
-    ``LONGEST_WAIT`` in total is not waited for.
+    ``LONGEST_WAIT`` in total is not waited for. With a longer or shorter ``timeout`` all of these grow or shrink with it.
     """
+    unit = timeout / TIMEOUT
     waited = 0.0
     attempt = 0
     while True:
         try:
             return action()
         except TryAgain as again:
-            pause = max(min(2.0**attempt, LONGEST_PAUSE), again.wait or 0.0)
-            if attempt >= retries or waited + pause > LONGEST_WAIT:
+            pause = max(min(2.0**attempt, LONGEST_PAUSE) * unit, again.wait or 0.0)
+            if attempt >= retries or waited + pause > LONGEST_WAIT * unit:
                 raise again.error from None
         sleep(pause)
         waited += pause
         attempt += 1
+
+
+def again_in(wait: float | None) -> str:
+    """The hint about a server that wants to be left alone for so many seconds."""
+    return f"run the same command again in {wait:.0f} seconds" if wait else "run the same command again later"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -10,36 +10,18 @@ from __future__ import annotations
 import fnmatch
 import http.server
 import json
-import os
 import re
 import socket
-import struct
+import ssl
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.hub.faults import PAGE, Fault, send, spoil
 from tests.hub.store import Blob, Commit, Repo, card_of, entry, sibling, tree
-
-
-@dataclass
-class Fault:
-    """What to do with requests whose path matches: a status code, or ``truncated``, ``short``, ``wrong``, ``reset``, ``garbage``, ``delay``.
-
-    ``truncated`` promises the whole length and breaks off half way; ``short`` promises no more than it sends; ``wrong`` sends other bytes of the
-    same length; ``garbage`` answers 200 with ``body``, by default a page that is no answer. ``times`` counts down; ``None`` is for ever.
-    """
-
-    pattern: str
-    kind: int | str
-    times: int | None
-    method: str | None
-    headers: Mapping[str, str]
-    seconds: float
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -52,15 +34,21 @@ class Request:
 
 
 class LocalHub:
-    """A hub at ``endpoint``. After ``stop``, ``start`` opens the same port again."""
+    """A hub at ``endpoint``, over https where it is given a ``tls`` context. After ``stop``, ``start`` opens the same port again.
 
-    def __init__(self) -> None:
+    ``plain`` holds files that it serves as any web server would, at ``/plain/NAME``.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
+        self.plain: dict[str, bytes] = {}
         self.repos: dict[str, Repo] = {}
         self.tokens: dict[str, str] = {}
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.page_size = 1000
         self.port = 0
+        self._cdn: str | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.lock = threading.Lock()
@@ -121,11 +109,12 @@ class LocalHub:
         method: str | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = 0.0,
-        body: bytes = b"<html>Please log in to this network</html>",
+        body: bytes = PAGE,
+        action: Callable[[], object] | None = None,
     ) -> None:
         """Let requests fail whose path matches ``pattern`` (``*`` also across ``/``): see :class:`Fault`. Rules are tried in order."""
         with self.lock:
-            self.faults.append(Fault(pattern, kind, times, method, headers or {}, seconds, body))
+            self.faults.append(Fault(pattern, kind, times, method, headers or {}, seconds, body, action))
 
     def take_fault(self, method: str, path: str) -> Fault | None:
         with self.lock:
@@ -139,11 +128,16 @@ class LocalHub:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'' if self.tls is None else 's'}://127.0.0.1:{self.port}"
 
     @property
     def cdn(self) -> str:
-        return f"http://localhost:{self.port}"
+        """Where LFS files are; another host name for the same server, unless one is set."""
+        return self._cdn or self.endpoint.replace("127.0.0.1", "localhost")
+
+    @cdn.setter
+    def cdn(self, place: str) -> None:
+        self._cdn = place
 
     def start(self) -> LocalHub:
         if self._server is None:
@@ -164,9 +158,9 @@ class LocalHub:
 
 
 @contextmanager
-def running_hub() -> Iterator[LocalHub]:
+def running_hub(tls: ssl.SSLContext | None = None) -> Iterator[LocalHub]:
     """A hub for the length of a ``with`` block."""
-    hub = LocalHub().start()
+    hub = LocalHub(tls).start()
     try:
         yield hub
     finally:
@@ -192,6 +186,17 @@ class _Server(http.server.ThreadingHTTPServer):
         with self._guard:
             self._open.discard(request)
         super().shutdown_request(request)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.hub.tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self.hub.tls.wrap_socket(request, server_side=True) as secure:
+            with self._guard:
+                self._open.add(secure)
+            super().finish_request(secure, client_address)
+            with self._guard:
+                self._open.discard(secure)
 
     def close_connections(self) -> None:
         with self._guard:
@@ -246,56 +251,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.query = parse_qs(parts.query)
         hub = self.server.hub
         fault = hub.take_fault(self.command, unquote(parts.path))
-        try:
-            if fault is not None:
-                self._before(fault)
-            self._route(parts.path)
-            answer = Answer(404, error="EntryNotFound")
-        except Answer as found:
-            answer = found
+        answer = self._answer(parts.path)
+        status, headers, body = answer.status, answer.headers, answer.body
+        if fault is not None:
+            status, headers, body = spoil(fault, status, headers, body)
         with hub.lock:
-            hub.requests.append(Request(self.command, unquote(parts.path), parts.query, dict(self.headers), answer.status))
-        self._send(answer, fault)
+            hub.requests.append(Request(self.command, unquote(parts.path), parts.query, dict(self.headers), status))
+        send(self, fault, status, headers, body)
 
-    # ------------------------------------------------------------ faults
-
-    def _before(self, fault: Fault) -> None:
-        if fault.kind == "delay":
-            time.sleep(fault.seconds)
-        elif fault.kind == "garbage":
-            raise Answer(200, fault.body, {"Content-Type": "text/html", **fault.headers})
-        elif isinstance(fault.kind, int):
-            raise Answer(fault.kind, b"", fault.headers)
-
-    def _send(self, answer: Answer, fault: Fault | None) -> None:
-        kind = fault.kind if fault is not None else None
-        body = answer.body
-        if kind == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            os.close(self.connection.detach())  # close() would wait for the handler's files, and say goodbye
-            self.close_connection = True
-            return
-        if kind == "wrong":
-            body = bytes(byte ^ 1 for byte in body)
-        if kind == "short":
-            body = body[: len(body) // 2]
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        if "Content-Length" not in answer.headers:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body[: len(body) // 2] if kind == "truncated" else body)
-        if kind == "truncated":
-            self.wfile.flush()
-            self.close_connection = True
+    def _answer(self, path: str) -> Answer:
+        try:
+            self._route(path)
+        except Answer as found:
+            return found
+        return Answer(404, error="EntryNotFound")
 
     # ------------------------------------------------------------ routes
 
     def _route(self, path: str) -> None:
         if path == "/api/whoami-v2":
             raise _json({"type": "user", "name": self._user(required=True), "orgs": [], "auth": {"type": "access_token"}})
+        if path.startswith("/plain/") and unquote(path[7:]) in self.server.hub.plain:
+            self._content(Blob(self.server.hub.plain[unquote(path[7:])], False))
         if match := re.fullmatch(r"/cdn/([0-9a-f]{64})", path):
             self._content(self._lfs(match[1]))
         if match := re.fullmatch(r"/datasets/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", path):

@@ -83,3 +83,14 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+def test_everything_is_in_proportion_to_the_timeout() -> None:
+    pauses: list[float] = []
+    with pytest.raises(SourceUnavailable, match="failure 4"):
+        persist(failing(9), retries=4, sleep=pauses.append, timeout=3)
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    pauses.clear()
+    with pytest.raises(SourceUnavailable, match="failure 0"):
+        persist(failing(9, wait=34), retries=4, sleep=pauses.append, timeout=3)
+    assert pauses == []

@@ -5,11 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +17,8 @@ import pytest
 
 from teapot.errors import ConfigError, DataError, Exit, Place, SourceUnavailable, TeapotError
 from teapot.model import UrlOrigin
-from teapot.sources.url import fetch_url, is_public, redact_url
+from teapot.sources.https import is_public, redact_url
+from teapot.sources.url import fetch_url
 
 PLACE = Place("module.yaml", 2, 5)
 DATA = b'{"id": "1"}\n' * 1000
@@ -77,20 +76,6 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are part of the tests."""
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for ``localhost``, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("the openssl command is not there to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    make = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run([openssl, *make.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, capture_output=True)
-    both = folder / "both.pem"
-    both.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
-    return both
 
 
 @pytest.fixture
