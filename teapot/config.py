@@ -16,8 +16,9 @@ from teapot.configs_merge import Loader, apply_overrides
 from teapot.configs_modules import parse_uses
 from teapot.configs_training import parse_base, parse_training
 from teapot.errors import Problems
-from teapot.model import BadRows, Config
+from teapot.model import BadRows, Compression, Config, Packing
 from teapot.modules_rules import normal_license
+from teapot.shards import MAX_SHARDS, is_shard
 from teapot.weights import exact
 from teapot.yamltext import Mapping, Node, Scalar, excerpt
 from teapot.yamltext import Sequence as ListNode
@@ -25,7 +26,8 @@ from teapot.yamltext import Sequence as ListNode
 CONFIG_KEYS = ("description", "extends", "base", "modules", "training", "license", "bad_rows", "output")
 LICENSE_KEYS = ("allowed",)
 BAD_ROWS_KEYS = ("drop_up_to",)
-OUTPUT_KEYS = ("file",)
+OUTPUT_KEYS = ("file", "shards", "compression")
+COMPRESSIONS: tuple[Compression, ...] = ("zstd", "none")
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _BAD_ROWS_HINT = "write none, a number of rows such as 10, or {drop_up_to: 0.5%}"
@@ -68,6 +70,7 @@ def _build(check: Check, root: Mapping, path: Path, overrides: tuple[str, ...], 
     training, weights = parse_training(check, fields.get("training"))
     uses = parse_uses(check, fields.get("modules"), weights, root.place)
     license_node = fields.get("license")
+    output, packing = _output(check, fields.get("output"))
     return Config(
         name=config_name(path),
         path=path,
@@ -77,7 +80,8 @@ def _build(check: Check, root: Mapping, path: Path, overrides: tuple[str, ...], 
         training=training,
         allowed=None if license_node is None else _allowed(check, license_node),
         bad_rows=_bad_rows(check, fields.get("bad_rows")),
-        output=_output(check, fields.get("output")),
+        output=output,
+        packing=packing,
         overrides=overrides,
         extends=extends,
         description=description,
@@ -150,17 +154,40 @@ def _tolerance(check: Check, node: Node) -> BadRows:
     return BadRows(share=share)
 
 
-def _output(check: Check, node: Node | None) -> str | None:
-    if isinstance(node, Mapping):
-        fields = check.fields(node, "'output'", OUTPUT_KEYS)
-        node = None if fields is None else check.need(fields, "file", "'output'", "add 'file: train-NAME.jsonl'")
-    if node is None:
-        return None
+_OUTPUT_HINT = "write train-NAME.jsonl, or for example {shards: 4, compression: zstd}"
+
+
+def _output(check: Check, node: Node | None) -> tuple[str | None, Packing]:
+    if not isinstance(node, Mapping):
+        return (None if node is None else _output_file(check, node)), Packing()
+    fields = check.fields(node, "'output'", OUTPUT_KEYS)
+    assert fields is not None
+    if not node.entries:
+        check.add("'output' is an empty mapping", node.place, _OUTPUT_HINT)
+    file, shards, compression = (fields.get(key) for key in OUTPUT_KEYS)
+    packing = Packing(
+        shards=None if shards is None else check.integer(shards, "'shards'", high=MAX_SHARDS),
+        compression=_compression(check, compression),
+        place=None if shards is None else shards.place,
+    )
+    return (None if file is None else _output_file(check, file)), packing
+
+
+def _compression(check: Check, node: Node | None) -> Compression:
+    chosen = None if node is None else check.choice(node, "'compression'", COMPRESSIONS)
+    return next((one for one in COMPRESSIONS if one == chosen), "none")
+
+
+def _output_file(check: Check, node: Node) -> str | None:
     text = check.inner_path(node, "'output'")
     if text is None:
         return None
     name = PurePosixPath(text).name
     if not name.endswith(".jsonl") or name == ".jsonl":
-        check.add(f"'output' must end in .jsonl, not '{excerpt(text)}'", node.place, "write train-NAME.jsonl")
+        hint = "write train-NAME.jsonl" + ("; {compression: zstd} compresses it" if name.endswith(".jsonl.zst") else "")
+        check.add(f"'output' must end in .jsonl, not '{excerpt(text)}'", node.place, hint)
+        return None
+    if is_shard(name.removesuffix(".jsonl")):
+        check.add(f"'output' '{excerpt(text)}' is the name of a shard", node.place, "write train-NAME.jsonl; {shards: N} makes such names")
         return None
     return str(PurePosixPath(text))

@@ -103,8 +103,10 @@ def merge(below: Mapping, above: Mapping, at: _Path = ()) -> Mapping:
         old = entries.get(entry.key)
         path = (*at, entry.key)
         value = entry.value
-        if old is not None and isinstance(old.value, Mapping) and isinstance(value, Mapping) and _merges(path, old.value, value):
-            value = merge(old.value, value, path)
+        if old is not None:
+            before, value = _in_full(path, old.value), _in_full(path, value)
+            if isinstance(before, Mapping) and isinstance(value, Mapping) and _merges(path, before, value):
+                value = merge(before, value, path)
         entries[entry.key] = replace(entry, value=value)
     return Mapping(tuple(entries.values()), above.place)
 
@@ -114,7 +116,13 @@ def _merges(path: _Path, below: Mapping, above: Mapping) -> bool:
         if len(path) == 2:
             return not is_weight(below) and not is_weight(above)
         return path[2] == "sources" and len(path) <= 4
-    return path in (("base",), ("modules",), ("training",), ("training", "weights"), ("license",))
+    return path in (("base",), ("modules",), ("training",), ("training", "weights"), ("license",), ("output",))
+
+
+def _in_full(path: _Path, node: Node) -> Node:
+    """``output: FILE`` is short for ``output: {file: FILE}``."""
+    is_short = path == ("output",) and isinstance(node, Scalar)
+    return Mapping((Entry("file", node.place, node),), node.place) if is_short else node
 
 
 def is_weight(node: Node) -> bool:
@@ -221,6 +229,7 @@ def _as_mapping(check: Check, old: Node | None, path: _Path, key: str, place: Pl
     """What to set ``key`` in; a module or source that is merely on, or has a weight, becomes a mapping that says the same."""
     if old is None:
         return Mapping((), place)
+    old = _in_full(path, old)
     is_use = path[0] == "modules" and (len(path) == 2 or (len(path) == 4 and path[2] == "sources"))
     if isinstance(old, Mapping) and not (is_use and is_weight(old) and key not in _WEIGHT_KEYS):
         return old

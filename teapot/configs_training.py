@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from teapot.checking import Check, Fields, describe
+from teapot.checking import Check, Fields, describe, nearest
 from teapot.model import Base, Json, Training
+from teapot.templates.names import AUTO, NAMES, SUFFIX
 from teapot.yamltext import Mapping, Node, Scalar, Sequence
 
 BASE_KEYS = ("model", "method", "quantization", "revision")
@@ -111,7 +112,7 @@ def parse_training(check: Check, node: Node | None) -> tuple[Training, Mapping |
     seed_node, reasoning_node, weights_node = fields.get("seed"), fields.get("include_reasoning"), fields.get("weights")
     seed = None if seed_node is None else check.integer(seed_node, "'seed'", low=0)
     reasoning = None if reasoning_node is None else check.boolean(reasoning_node, "'include_reasoning'")
-    _check_template(check, fields)
+    template = _template(check, fields)
     weights = None if weights_node is None else check.mapping(weights_node, "'weights'", "write {NAMESPACE/NAME: 0.3}")
     settings: dict[str, Json] = {}
     for entry in fields.node.entries:
@@ -119,11 +120,25 @@ def parse_training(check: Check, node: Node | None) -> tuple[Training, Mapping |
             value = SETTINGS[entry.key](check, entry.value, f"'{entry.key}'")
             whole = entry.key in WHOLE_WHERE_WHOLE and isinstance(value, float) and value.is_integer()
             settings[entry.key] = int(value) if whole and isinstance(value, float) else value
-    training = Training(Training().seed if seed is None else seed, "auto", reasoning is not False, settings)
+    training = Training(Training().seed if seed is None else seed, template, reasoning is not False, settings)
     return training, weights
 
 
-def _check_template(check: Check, fields: Fields) -> None:
+def _template(check: Check, fields: Fields) -> str:
+    """``auto``, a name, or the path of a template inside the project."""
     node = fields.get("chat_template")
-    if node is not None and not (isinstance(node, Scalar) and node.value == "auto"):
-        check.add(f"'chat_template' is {describe(node)}", node.place, "write 'auto': other templates come with a later version")
+    if node is None:
+        return AUTO
+    text = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+    if text.endswith(SUFFIX):
+        return check.inner_path(node, "'chat_template'") or AUTO
+    if text in (AUTO, *NAMES):
+        return text
+    near = nearest(text, (AUTO, *NAMES))
+    guess = f"; did you mean '{near}'?" if near else ""
+    check.add(
+        f"'chat_template' is {describe(node)}{guess}",
+        node.place,
+        f"write one of: {', '.join((AUTO, *NAMES))}, or the path of a template in the project that ends in {SUFFIX}",
+    )
+    return AUTO

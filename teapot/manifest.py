@@ -11,15 +11,30 @@ from teapot.hashing import BLOCK, sha256_hex
 from teapot.jsondoc import Field, document_bytes, parse_document
 from teapot.lock import ALGORITHM
 from teapot.manifest_sums import disagreements
+from teapot.model import Compression, Packing
 from teapot.settings import Settings
+from teapot.shards import MAX_SHARDS, packed_names, shard_rows
 
 MANIFEST_VERSION = 1
 HINT = "compose again, or restore the whole set of files"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A file with some of an output's lines: how many, and the size and the SHA-256 of them, before any compression."""
+
+    file: str
+    rows: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
-    """One output file. ``blocks`` holds the SHA-256 of each 8 MiB of it."""
+    """One output: its lines as one stream, and with ``parts`` the files into which they were packed, if not one file as they are.
+
+    ``blocks`` holds the SHA-256 of each 8 MiB of the stream, ``file`` the name that it has, or would have, in one file.
+    """
 
     name: str
     file: str
@@ -27,6 +42,22 @@ class Output:
     rows: int
     sha256: str
     blocks: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+    compression: Compression = "none"
+
+    @property
+    def files(self) -> tuple[Part, ...]:
+        """The files that hold the lines, in their order; there is at least one."""
+        return self.parts or (Part(self.file, self.rows, self.size, self.sha256),)
+
+    @property
+    def packing(self) -> Packing:
+        """The packing that gives these files."""
+        if not self.parts:
+            return Packing()
+        single = Packing(None, self.compression)
+        is_single = [part.file for part in self.parts] == list(packed_names(self.file, single))
+        return single if is_single else Packing(len(self.parts), self.compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +122,8 @@ class Manifest:
     licenses: Mapping[str, int]
     outputs: tuple[Output, ...]
     ledger: LedgerInfo
+    template_sha256: str | None = None
+    """The digest of the chat template; there is none for ``auto``."""
 
     @property
     def rows(self) -> int:
@@ -106,7 +139,7 @@ class Manifest:
             "seed": self.seed,
             "kind": self.kind,
             "settings": self.settings,
-            "chat_template": {"name": self.chat_template, "control_tokens": self.control_tokens},
+            "chat_template": _template_value(self),
             "columns": list(self.columns),
             "features": self.features,
             "modules": {name: _module_value(module) for name, module in self.modules.items()},
@@ -124,7 +157,14 @@ class Manifest:
         return sha256_hex(self.to_bytes())
 
 
+def _template_value(manifest: Manifest) -> dict[str, Any]:
+    value: dict[str, Any] = {"name": manifest.chat_template, "control_tokens": manifest.control_tokens}
+    return value if manifest.template_sha256 is None else {**value, "sha256": manifest.template_sha256}
+
+
 def _output_value(output: Output) -> dict[str, Any]:
+    files = [{"file": part.file, "rows": part.rows, "size": part.size, "sha256": part.sha256} for part in output.parts]
+    packed = {"compression": output.compression, "files": files} if files else {}
     return {
         "name": output.name,
         "file": output.file,
@@ -133,6 +173,7 @@ def _output_value(output: Output) -> dict[str, Any]:
         "sha256": output.sha256,
         "block_size": BLOCK,
         "blocks": list(output.blocks),
+        **packed,
     }
 
 
@@ -199,6 +240,7 @@ def _read(top: Field) -> Manifest:
         licenses=top["licenses"].counts(),
         outputs=tuple(_read_output(output) for output in top["outputs"].each()),
         ledger=LedgerInfo(ledger["file"].text(), ledger["rows"].count(), ledger["content_sha256"].sha256()),
+        template_sha256=template.optional("sha256", Field.sha256),
     )
 
 
@@ -222,6 +264,7 @@ def _read_module(field: Field) -> ModuleCount:
 def _read_output(field: Field) -> Output:
     if field["block_size"].count() != BLOCK:
         field["block_size"].fail(f"is not {BLOCK}")
+    parts, compression = _read_parts(field) if "files" in field else ((), "none")
     return Output(
         name=field["name"].text(),
         file=field["file"].text(),
@@ -229,7 +272,24 @@ def _read_output(field: Field) -> Output:
         rows=field["rows"].count(),
         sha256=field["sha256"].sha256(),
         blocks=tuple(block.sha256() for block in field["blocks"].each()),
+        parts=parts,
+        compression=compression,
     )
+
+
+def _read_parts(field: Field) -> tuple[tuple[Part, ...], Compression]:
+    compression: Compression = "none"
+    match field["compression"].text():
+        case "zstd":
+            compression = "zstd"
+        case "none":
+            pass
+        case _:
+            field["compression"].fail("is neither 'zstd' nor 'none'")
+    parts = tuple(
+        Part(part["file"].text(), part["rows"].count(), part["size"].count(), part["sha256"].sha256()) for part in field["files"].each()
+    )
+    return parts, compression
 
 
 def _check_sums(manifest: Manifest, top: Field) -> None:
@@ -240,6 +300,20 @@ def _check_sums(manifest: Manifest, top: Field) -> None:
             top["outputs"].fail("has another number of blocks than its size needs")
         if "/" in output.file or "/" in manifest.ledger.file:
             top["outputs"].fail("names a file in another folder")
+        _check_parts(output, top["outputs"])
     found = [Problem(f"{path} of the manifest {what}", Place(top.file)) for path, what in disagreements(manifest)]
     if found:
         raise CheckFailed([*found[:-1], replace(found[-1], hint=HINT)])
+
+
+def _check_parts(output: Output, field: Field) -> None:
+    """The files are those that some packing gives, so that no others can be meant."""
+    if not output.parts:
+        return
+    packing, count = output.packing, len(output.parts)
+    if packing.is_plain or count > MAX_SHARDS or tuple(part.file for part in output.parts) != packed_names(output.file, packing):
+        field.fail("names other files than those of its shards")
+    if any(part.rows != shard_rows(output.rows, count, number) for number, part in enumerate(output.parts)):
+        field.fail("has another number of rows in a shard than its part of them")
+    if sum(part.size for part in output.parts) != output.size:
+        field.fail("has another size than its files together")

@@ -63,6 +63,8 @@ def _settings(manifest: Manifest) -> Iterator[Disagreement]:
         yield "seed", "is not the one of the settings"
     if manifest.chat_template != settings.get("chat_template", "auto"):
         yield "chat_template.name", "is not the one of the settings"
+    if manifest.template_sha256 != settings.get("chat_template_sha256"):
+        yield "chat_template.sha256", "is not the one of the settings"
     if not 1 <= manifest.control_tokens <= CONTROL_TOKENS_VERSION:
         yield "chat_template.control_tokens", "is a list that this Teapot does not know"
     if (manifest.lock.base == "output") != bool(manifest.overrides):

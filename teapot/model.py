@@ -266,12 +266,36 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The training section as typed values, kept for ``teapot train``. Only ``seed``, ``chat_template`` and ``include_reasoning`` decide bytes."""
+    """The training section as typed values, kept for ``teapot train``. Only ``seed``, ``chat_template`` and ``include_reasoning`` decide bytes.
+
+    ``template_sha256`` is the digest of the chat template's bytes, once that is read; ``auto`` has none.
+    """
 
     seed: int = 42
     chat_template: str = "auto"
     include_reasoning: bool = True
     settings: Mapping[str, Json] = dataclasses.field(default_factory=dict)
+    template_sha256: str | None = None
+
+
+Compression = Literal["none", "zstd"]
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Into which files the lines of an output go: into ``shards`` of about as many lines each, or into one. It changes no line.
+
+    One shard is not the same as none: its file is called ``…-00000-of-00001``.
+    """
+
+    shards: int | None = None
+    compression: Compression = "none"
+    place: Place | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the output is one file with exactly its lines."""
+        return self.shards is None and self.compression == "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +315,7 @@ class Config:
     allowed: tuple[str, ...] | Literal["all"] | None = None
     bad_rows: BadRows = BadRows(count=0)
     output: str | None = None
+    packing: Packing = Packing()
     overrides: tuple[str, ...] = ()
     extends: tuple[str, ...] = ()
     description: str | None = None

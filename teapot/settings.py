@@ -76,7 +76,8 @@ def origin_settings(origin: model.Origin) -> Settings:
         return _without_none({"repo": origin.repo, "revision": origin.revision, "split": origin.split, "files": list(origin.files) or None})
     if isinstance(origin, model.PathOrigin):
         return {"path": origin.path}
-    return {"url": origin.url, "sha256": origin.sha256}
+    address, mark, _query = origin.url.partition("?")  # which may hold a token, and the bytes are named by their SHA-256
+    return {"url": f"{address}?…" if mark else address, "sha256": origin.sha256}
 
 
 def source_settings(source: model.Source) -> Settings:
@@ -150,6 +151,7 @@ def config_settings(config: model.Config) -> Settings:
             else None,
             "include_reasoning": None if config.training.include_reasoning else False,
             "chat_template": config.training.chat_template if config.training.chat_template != "auto" else None,
+            "chat_template_sha256": config.training.template_sha256,
             "row_form": 1,
         }
     )

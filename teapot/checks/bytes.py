@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from teapot.checks.content import Content, File, read_file
 from teapot.errors import Place, Problem
 from teapot.hashing import BLOCK
 from teapot.manifest import Output
-
-READ = 1 << 20
 
 
 class Range(NamedTuple):
@@ -24,37 +23,136 @@ class Range(NamedTuple):
     lines: int
 
 
-class Blocks:
-    """Hashes the whole output and counts its lines while it gives its ranges. Iterate once."""
+class Sent(NamedTuple):
+    """The bytes of a range that a worker cannot read for itself, whether a line begins with them, and the end of the last line that begins in it."""
 
-    def __init__(self, path: Path, block: int = BLOCK) -> None:
-        self._path = path
+    begins: bool
+    data: bytes
+    end: bytes
+
+
+class Seen(NamedTuple):
+    """What a file came to: its lines, their size and SHA-256, and of a compressed one the SHA-256 of its own bytes."""
+
+    rows: int
+    size: int
+    sha256: str
+    stored: str | None
+
+
+class Blocks:
+    """Hashes the whole output and every file of it, and counts lines, while it gives the ranges. Iterate once."""
+
+    def __init__(self, content: Content, block: int = BLOCK) -> None:
+        self._content = content
         self._block = block
         self._whole = hashlib.sha256()
+        self._firsts: list[int] = []
         self.size = 0
         self.rows = 0
+        self.seen: list[Seen] = []
 
     def __iter__(self) -> Iterator[Range]:
+        for range, _, _ in self._ranges():
+            yield range
+
+    def with_content(self) -> Iterator[tuple[Range, Sent]]:
+        """The ranges with their bytes, each as soon as its last line is complete."""
+        waiting: list[tuple[Range, bool, bytes]] = []
+        end = b""
+        for one in self._ranges(keeps=True):
+            _, begins, data = one
+            if waiting and not begins:
+                cut = data.find(b"\n") + 1
+                end += data[:cut] if cut else data
+                if not cut:  # one line goes all through this range
+                    waiting.append(one)
+                    continue
+            yield from _complete(waiting, end)
+            waiting, end = [one], b""
+        yield from _complete(waiting, end)
+
+    def _ranges(self, keeps: bool = False) -> Iterator[tuple[Range, bool, bytes]]:
+        number = size = lines = 0
+        begins = True
+        kept: list[bytes] = []
+        for data, after, more in self._pieces():
+            if not size:
+                begins = after
+            lines += more
+            size += len(data)
+            if keeps:
+                kept.append(data)
+            if size == self._block:
+                yield Range(number, self.size, size, self.rows + 1, lines), begins, b"".join(kept)
+                self.size, self.rows = self.size + size, self.rows + lines
+                number, size, lines, kept = number + 1, 0, 0, []
+        if size:
+            yield Range(number, self.size, size, self.rows + 1, lines), begins, b"".join(kept)
+            self.size, self.rows = self.size + size, self.rows + lines
+
+    def _pieces(self) -> Iterator[tuple[bytes, bool, int]]:
+        """The content in pieces that lie each in one block; whether a line begins with it, and how many begin in it."""
+        size = rows = 0
         ended = True
-        number = 0
-        with self._path.open("rb", buffering=0) as stream:
-            while True:
-                size = lines = 0
-                while size < self._block and (data := stream.read(min(READ, self._block - size))):
-                    self._whole.update(data)
-                    lines += ended + data.count(b"\n", 0, -1)
-                    ended = data.endswith(b"\n")
-                    size += len(data)
-                if not size:
-                    return
-                yield Range(number, self.size, size, self.rows + 1, lines)
-                number += 1
-                self.size += size
-                self.rows += lines
+        for file in self._content.files:
+            self._firsts.append(rows + 1)
+            begin, before = rows, size
+            own = self._whole if len(self._content.files) == 1 else hashlib.sha256()
+            stored = hashlib.sha256() if self._content.is_compressed else None
+            for data in read_file(file, self._content.is_compressed, stored):
+                self._whole.update(data)
+                if own is not self._whole:
+                    own.update(data)
+                while data:
+                    room = self._block - size % self._block
+                    piece, data = data[:room], data[room:]
+                    lines, after = ended + piece.count(b"\n", 0, -1), ended
+                    ended = piece.endswith(b"\n")
+                    size, rows = size + len(piece), rows + lines
+                    yield piece, after, lines
+            self.seen.append(Seen(rows - begin, size - before, own.hexdigest(), stored.hexdigest() if stored else None))
+
+    def place(self, line: int) -> Place:
+        """Where a line of the stream stands: its file, and its number there."""
+        number = bisect_right(self._firsts, line) - 1
+        return Place(self._content.files[number].name, line - self._firsts[number] + 1)
 
     def hexdigest(self) -> str:
         """The SHA-256 of all that was read."""
         return self._whole.hexdigest()
+
+
+def _complete(waiting: list[tuple[Range, bool, bytes]], end: bytes) -> Iterator[tuple[Range, Sent]]:
+    """Only the first of them has a line that begins in it: the others are the inside of its last one."""
+    for range, begins, data in waiting:
+        yield range, Sent(begins, data, end)
+
+
+def wrong_files(content: Content, seen: Sequence[Seen]) -> Iterator[Problem]:
+    """What is wrong with single files of a packed output, as far as they were read."""
+    named = {file.said.sha256: file.said.file for file in content.files}
+    for file, found in zip(content.files, seen, strict=False):
+        said = file.said
+        if found.size != said.size:
+            yield Problem(f"the file has {found.size} bytes; the manifest says {said.size}", Place(file.name), "compose again")
+        if found.rows != said.rows:
+            yield Problem(f"the file has {found.rows} rows; the manifest says {said.rows}", Place(file.name), "compose again")
+        if found.sha256 != said.sha256:
+            yield _wrong_digest(file, found, named)
+        elif found.stored is not None and file.stored not in (None, found.stored):
+            yield Problem(
+                f"the file has sha256 {found.stored}, though its lines are right; it was written with {file.stored}",
+                Place(file.name),
+                "compose again, or decompress it and compress it by other means",
+            )
+
+
+def _wrong_digest(file: File, found: Seen, named: dict[str, str]) -> Problem:
+    if found.sha256 in named:
+        return Problem(f"the file holds the lines of '{named[found.sha256]}'", Place(file.name), "give the files their own names")
+    what = "the lines of the file have" if found.stored is not None else "the file has"
+    return Problem(f"{what} sha256 {found.sha256}; the manifest says {file.said.sha256}", Place(file.name), "compose again")
 
 
 def wrong_bytes(name: str, output: Output, digest: str, blocks: Sequence[str], block: int = BLOCK) -> Iterator[Problem]:

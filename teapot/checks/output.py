@@ -10,10 +10,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from pathlib import Path
 
 from teapot.checks.arrow import frugal
-from teapot.checks.bytes import Blocks, wrong_bytes
+from teapot.checks.bytes import Blocks, wrong_bytes, wrong_files
+from teapot.checks.content import Content
 from teapot.checks.findings import MAX_PROBLEMS, Findings, Step
 from teapot.checks.ids import partition_bits, repeated_ids
 from teapot.checks.ledger import LedgerWalk
@@ -42,20 +44,22 @@ class Effort:
 
 @dataclass(slots=True)
 class Result:
-    """What the checks found: of lines first, ``of_rows`` many; ``unlisted`` counts those that are not listed.
+    """What the checks found: of lines first, ``of_rows`` many; ``unlisted`` counts those that are not listed; ``of_files`` concern single files.
 
-    ``error`` is why the ledger could not be read to its end: then the lines up to there were checked, and nothing else.
+    ``error`` is why the ledger, or a compressed file, could not be read to its end: then the lines up to there were checked, and nothing else.
     """
 
     problems: list[Problem] = field(default_factory=list)
+    of_files: list[Problem] = field(default_factory=list)
     of_rows: int = 0
     unlisted: int = 0
     blocks: int = 0
+    size: int = 0
     rows: int = 0
     error: TeapotError | None = None
 
 
-def check_output(path: Path, ledger: Path, manifest: Manifest, effort: Effort, progress: Progress = quiet) -> Result:
+def check_output(content: Content, ledger: Path, manifest: Manifest, effort: Effort, progress: Progress = quiet) -> Result:
     """Check an output and its ledger.
 
     Raises:
@@ -63,8 +67,8 @@ def check_output(path: Path, ledger: Path, manifest: Manifest, effort: Effort, p
         OSError: the output cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="teapot-") as folder, frugal():
-        job = Job(path, shown(path), manifest, Path(folder), partition_bits(manifest.rows))
-        size = path.stat().st_size
+        job = Job(content, manifest, Path(folder), partition_bits(manifest.rows))
+        size = sum(file.said.size if content.is_compressed else file.path.stat().st_size for file in content.files)
         make = MakeCrew(job)
         pool: Pool = Alone(make) if effort.workers <= 1 or size <= effort.small else Workers(effort.workers, make)
         try:
@@ -79,7 +83,7 @@ class _Run:
         self.walk = walk
         self.pool = pool
         self.block = block
-        self.bytes = Blocks(job.path, block)
+        self.bytes = Blocks(job.content, block)
         self.hashes: list[str] = []
         self.found = Findings()
         self.counts: Counter[tuple[str, str, str]] = Counter()
@@ -99,9 +103,12 @@ class _Run:
                 progress(Tick("check", rows, done, done / max(size, 1)))
         self.pool.all("checked", None)
         self._find_repeated_ids()
-        place = self.job.name
         result = Result(
-            [Problem(one.message, Place(place, one.line)) for one in self.found.listed], blocks=len(self.hashes), rows=self.bytes.rows
+            [Problem(one.message, self.bytes.place(one.line)) for one in self.found.listed],
+            list(wrong_files(self.job.content, self.bytes.seen)) if self.job.content.is_packed else [],
+            blocks=len(self.hashes),
+            size=self.bytes.size,
+            rows=self.bytes.rows,
         )
         result.unlisted = self.found.count - len(self.found.listed)
         result.of_rows = len(result.problems)
@@ -115,13 +122,12 @@ class _Run:
         return result
 
     def _requests(self) -> Iterator[Request]:
-        for part in self.bytes:
-            try:
-                entries = self.walk.take(part.lines)
-            except TeapotError as error:  # those that are under way are still finished, so that the same is found whoever is how fast
-                self.error = error
-                return
-            yield Request(part, entries)
+        parts = self.bytes.with_content() if self.job.content.is_compressed else ((part, None) for part in self.bytes)
+        try:
+            for part, sent in parts:
+                yield Request(part, self.walk.take(part.lines), sent)
+        except TeapotError as error:  # those that are under way are still finished, so that the same is found whoever is how fast
+            self.error = error
 
     def _take(self, one: Outcome) -> None:
         """Ranges come here in their order."""
@@ -138,26 +144,27 @@ class _Run:
 
     def _find_repeated_ids(self) -> None:
         """Ids are read from their lines again, so that only their hashes had to be kept."""
+        again: list[tuple[int, int]] = []
+        count = 0
+        for marks in repeated_ids(self.job.folder, self.pool.workers, self.job.bits):
+            count += len(marks)
+            again = nsmallest(MAX_PROBLEMS, [*again, *marks])
+        part = Findings()
         check_line = line_checker(self.job.manifest)
-        with self.job.path.open("rb") as stream:
-            for marks in repeated_ids(self.job.folder, self.pool.workers, self.job.bits):
-                part = Findings()
-                for line, offset in sorted(marks):
-                    message = ""
-                    if part.count < MAX_PROBLEMS:
-                        stream.seek(offset)
-                        row = check_line(stream.readline())
-                        assert isinstance(row, Checked)
-                        message = f"the id '{row.id}' occurs twice in module '{row.module}'"
-                    part.add(line, Step.ID, message)
-                self.found.join(part)
+        for (line, _), text in zip(again, self.job.content.lines_at([offset for _, offset in again]), strict=True):
+            row = check_line(text)
+            assert isinstance(row, Checked)
+            part.add(line, Step.ID, f"the id '{row.id}' occurs twice in module '{row.module}'")
+        part.count = count
+        self.found.join(part)
 
     def _whole(self) -> Iterator[Problem]:
         """What only the whole output shows."""
-        manifest, name = self.job.manifest, self.job.name
-        output = manifest.outputs[0]
-        yield from wrong_bytes(name, output, self.bytes.hexdigest(), self.hashes, self.block)
-        if self.bytes.rows != output.rows:
+        manifest, content = self.job.manifest, self.job.content
+        output, name = manifest.outputs[0], content.name
+        if not (content.is_packed and any(wrong_files(content, self.bytes.seen))):  # which then say it better
+            yield from wrong_bytes(name, output, self.bytes.hexdigest(), self.hashes, self.block)
+        if self.bytes.rows != output.rows and not content.is_packed:
             yield Problem(f"the file has {self.bytes.rows} rows; the manifest says {output.rows}", Place(name), "compose again")
         yield from _wrong_counts(name, manifest, self.counts)
         yield from self.walk.finish(manifest)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from teapot import spdx
-from teapot.checks.bytes import Range
+from teapot.checks.bytes import Range, Sent
+from teapot.checks.content import Content, Joined
 from teapot.checks.findings import Findings, Step
 from teapot.checks.ids import IdMarks
 from teapot.checks.ledger import Entries
@@ -31,10 +32,9 @@ MISPLACED = "the line stands before where the order puts it"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker knows. ``name`` is the output's in messages; ``folder`` is for the partitions of ids."""
+    """What every worker knows. ``folder`` is for the partitions of ids."""
 
-    path: Path
-    name: str
+    content: Content
     manifest: Manifest
     folder: Path
     bits: int
@@ -53,10 +53,11 @@ class Outcome:
 
 
 class Request(NamedTuple):
-    """A range to check, and the ledger's entries of its lines as far as there are any."""
+    """A range to check, the ledger's entries of its lines as far as there are any, and its bytes if they cannot be read from a place."""
 
     range: Range
     entries: Entries
+    sent: Sent | None = None
 
 
 class RangeCrew:
@@ -84,20 +85,23 @@ class RangeCrew:
         Raises:
             CheckFailed: it cannot be read, or is not as it was when its lines were counted.
         """
+        if request.sent is not None:
+            return self._check_range(request, *request.sent[:2], lambda: request.sent.end)  # type: ignore[union-attr]
+        name = self.job.content.name
         try:
-            with self.job.path.open("rb") as stream:
-                stream.seek(max(request.range.start - 1, 0))
-                before = stream.read(1) if request.range.start else b"\n"
-                data = stream.read(request.range.size)
-                outcome = Outcome(request.range.number, hashlib.sha256(data).hexdigest())
-                lines = _lines(data, before == b"\n", stream)
-                if self._check_lines(request, lines, outcome) != request.range.lines:
-                    raise CheckFailed("the file changed while it was read", Place(self.job.name), "try again when nothing writes it")
+            with Joined(self.job.content) as stream:
+                start = request.range.start
+                stream.seek(max(start - 1, 0))
+                begins = not start or stream.read(1) == b"\n"
+                return self._check_range(request, begins, stream.read(request.range.size), stream.readline)
         except OSError as error:
             reason = error.strerror or error
-            raise CheckFailed(
-                f"cannot read '{self.job.name}': {reason}", Place(self.job.name), "check the file and its permissions"
-            ) from None
+            raise CheckFailed(f"cannot read '{name}': {reason}", Place(name), "check the file and its permissions") from None
+
+    def _check_range(self, request: Request, begins: bool, data: bytes, end: Callable[[], bytes]) -> Outcome:
+        outcome = Outcome(request.range.number, hashlib.sha256(data).hexdigest())
+        if self._check_lines(request, _lines(data, begins, request.range.start, end), outcome) != request.range.lines:
+            raise CheckFailed("the file changed while it was read", Place(self.job.content.name), "try again when nothing writes it")
         return outcome
 
     def _check_lines(self, request: Request, lines: Iterator[tuple[int, bytes]], outcome: Outcome) -> int:
@@ -156,16 +160,15 @@ class RangeCrew:
         outcome.last = place
 
 
-def _lines(data: bytes, begins: bool, stream: Any) -> Iterator[tuple[int, bytes]]:
-    """The lines that begin in ``data``, with the byte of the output where each does. ``stream`` stands behind ``data``, for the end of the last."""
+def _lines(data: bytes, begins: bool, start: int, end: Callable[[], bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that begin in ``data``, with the byte of the output where each does. ``end`` gives what is left of the last one."""
     inside = BytesIO(data)
-    base = stream.tell() - len(data)
     if not begins:
         inside.readline()
-    offset = base + inside.tell()
+    offset = start + inside.tell()
     for line in inside:
         if not line.endswith(b"\n"):
-            line += stream.readline()
+            line += end()
         yield offset, line
         offset += len(line)
 

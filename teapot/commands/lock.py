@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from teapot.commands.options import PATH, with_options, with_project, with_sources, with_ui
+from teapot.commands.options import PATH, with_options, with_project, with_sources, with_ui, with_wait
 from teapot.commands.tables import number
 from teapot.engine.planning import Options, Upgrade
 from teapot.errors import ConfigError, Place
@@ -26,6 +26,7 @@ from teapot.verbs.several import Several
     "--upgrade", "upgrade", is_flag=False, flag_value="*", default=None, metavar="[MODULE]", help="Pin anew: this module, or all."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, without writing it.")
+@with_wait
 @with_sources
 @with_project
 @with_ui
@@ -36,6 +37,7 @@ def command(
     checking: bool,
     upgrade: str | None,
     dry_run: bool,
+    wait: float,
     options: Options,
     ui: Ui,
 ) -> int:
@@ -56,7 +58,7 @@ def command(
     paths = _all(options.project) if every else list(configs)
     moved: Upgrade = frozenset() if upgrade is None else "all" if upgrade == "*" else frozenset({upgrade})
     options = replace(options, upgrade=moved)
-    return _check_all(paths, options, ui) if checking else _lock_all(paths, options, dry_run, ui)
+    return _check_all(paths, options, ui) if checking else _lock_all(paths, options, dry_run, wait, ui)
 
 
 def _all(project: Path | None) -> list[Path]:
@@ -84,13 +86,13 @@ def _check_all(paths: list[Path], options: Options, ui: Ui) -> int:
     return tried.exit
 
 
-def _lock_all(paths: list[Path], options: Options, dry_run: bool, ui: Ui) -> int:
+def _lock_all(paths: list[Path], options: Options, dry_run: bool, wait: float, ui: Ui) -> int:
     """Lock every config, also after one failed."""
     tried = Several()
     results = []
     for path in paths:
         with ui.watching() as (_, download), tried.trying():
-            results.append(lock(path, options, dry_run=dry_run, report=download))
+            results.append(lock(path, options, dry_run=dry_run, report=download, wait=wait))
     if ui.mode == "json":
         problems = [problem_value(one) for one in tried.problems]
         ui.document({"locks": [_value(result) for result in results], "problems": problems}, tried.exit)

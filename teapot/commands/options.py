@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
 from teapot.engine.local import MEMORY, Engine
 from teapot.engine.planning import Options
 from teapot.engine.pool import usable_cpus
+from teapot.sources.retry import TIMEOUT
 from teapot.ui import Mode, Ui
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,8 +51,14 @@ def with_project(function: F) -> F:
 
 
 def with_sources(function: F) -> F:
-    """``--source``, ``--offline`` and ``--allow-code``."""
+    """``--source``, ``--offline``, ``--timeout`` and ``--allow-code``."""
     for option in (
+        click.option(
+            "--timeout",
+            callback=patience,
+            metavar="SECONDS",
+            help=f"How long a server may be silent, or slower than a KiB a second.  [default: {TIMEOUT:g}]",
+        ),
         click.option(
             "--allow-code", multiple=True, metavar="MODULE", help="Let this module's own script run, now and later, as it is now."
         ),
@@ -60,10 +69,39 @@ def with_sources(function: F) -> F:
     return function
 
 
+def patience(context: click.Context, parameter: click.Parameter, text: str | None) -> float:
+    """Seconds from 0.01 to a day; the default where the option is not given."""
+    if text is None:
+        return TIMEOUT
+    number = float(text) if re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text, re.ASCII) else 0.0
+    if not 0.01 <= number <= 86_400:
+        raise click.BadParameter(f"'{text}' is not a number of seconds from 0.01 to 86400", context, parameter)
+    return number
+
+
 def with_lock(function: F) -> F:
     """``--locked`` and ``--frozen``."""
     function = click.option("--frozen", is_flag=True, help="--locked and --offline.")(function)
     return click.option("--locked", is_flag=True, help="Fail if the lock would change. What CI uses.")(function)
+
+
+def with_wait(function: F) -> F:
+    """``--wait``; the command gets the seconds, which are 0 without it."""
+    return click.option(
+        "--wait",
+        is_flag=False,
+        flag_value="",
+        callback=seconds,
+        metavar="[SECONDS]",
+        help="Wait for another run on the same files: this long, or until it ends.",
+    )(function)
+
+
+def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float:
+    """A whole number of seconds; none given is for ever, and no option is none at all."""
+    if text is None:
+        return 0.0
+    return float(count(10**9)(context, parameter, text)) if text else math.inf
 
 
 def with_overrides(function: F) -> F:
@@ -73,16 +111,43 @@ def with_overrides(function: F) -> F:
 
 
 def with_engine(function: F) -> F:
-    """``--workers``, ``--memory`` and ``--tmp-dir``; the command gets an ``engine``."""
+    """``--engine``, ``--address``, ``--workers``, ``--memory`` and ``--tmp-dir``; the command gets an ``engine``."""
 
     @click.option("--tmp-dir", type=PATH, metavar="FOLDER", help="Where temporary files go; by default beside the output.")
     @click.option(
         "--memory", callback=megabytes, metavar="SIZE", help="About how much memory all workers may use, such as 512M.  [default: 512M]"
     )
     @click.option("--workers", callback=at_least_one, metavar="N", help="How many processes to use.  [default: the usable CPUs]")
+    @click.option(
+        "--address", metavar="ADDRESS", help="The Ray cluster to use, such as auto.  [default: RAY_ADDRESS, or none but this machine]"
+    )
+    @click.option(
+        "--engine",
+        "kind",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        metavar="NAME",
+        help="What does the work: local, or ray. The bytes are the same.  [default: local]",
+    )
     @functools.wraps(function)
-    def wrapped(*args: Any, workers: int | None, memory: int | None, tmp_dir: Path | None, **kwargs: Any) -> Any:
-        engine = Engine(workers=workers or usable_cpus(), memory=memory or MEMORY, tmp_dir=tmp_dir)
+    def wrapped(
+        *args: Any,
+        kind: Literal["local", "ray"],
+        address: str | None,
+        workers: int | None,
+        memory: int | None,
+        tmp_dir: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        if kind == "ray":
+            from teapot.engine.raycluster import require_ray
+
+            require_ray()
+        elif address is not None:
+            raise click.UsageError("--address is for --engine ray")
+        if address is not None and workers is not None:
+            raise click.UsageError("--workers is for this machine alone; a cluster uses the CPUs that its nodes offer")
+        engine = Engine(workers=workers or usable_cpus(), memory=memory or MEMORY, tmp_dir=tmp_dir, kind=kind, address=address)
         return function(*args, engine=engine, **kwargs)
 
     return wrapped  # type: ignore[return-value]
@@ -107,7 +172,7 @@ def megabytes(_context: click.Context, parameter: click.Parameter, value: str | 
     return int(number) * factor
 
 
-TOLD = ("project", "sources", "overrides", "offline", "locked", "frozen", "allow_code")
+TOLD = ("project", "sources", "overrides", "offline", "locked", "frozen", "allow_code", "timeout")
 
 
 def with_options(function: F) -> F:
@@ -130,6 +195,7 @@ def options_of(
     locked: bool = False,
     frozen: bool = False,
     allow_code: tuple[str, ...] = (),
+    timeout: float = TIMEOUT,
 ) -> Options:
     """What the engine is told; ``HF_HUB_OFFLINE`` counts as ``--offline``."""
     import os
@@ -142,4 +208,5 @@ def options_of(
         locked=locked or frozen,
         offline=offline or frozen or hub_off,
         allow_code=allow_code,
+        timeout=timeout,
     )

@@ -46,11 +46,14 @@ def compose_command(
     junit: Path | None,
     sources: tuple[str, ...],
     offline: bool,
+    timeout: float,
     allow_code: tuple[str, ...],
     project: Path | None,
     ui: Ui,
 ) -> int:
     """Prove that FILE is what its manifest, its ledger and its lock say: every hash, count and row.
+
+    FILE is an output, or any file of it: a shard, the manifest. All of them are checked.
 
     \b
     Example:
@@ -74,7 +77,7 @@ def compose_command(
         report = validate(file, lock=lock_path, project=project, no_lock=no_lock, expect=expect, effort=effort, progress=progress)
         if rebuilding and report.ok:
             try:
-                options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
+                options = options_of(project=project, sources=sources, offline=offline, timeout=timeout, allow_code=allow_code)
                 rebuild(report, file, options, lock=lock_path, watch=Watch(progress, download))
             except TeapotError as error:
                 code = error.exit
@@ -122,6 +125,7 @@ def module_command(
     data: bool,
     sources: tuple[str, ...],
     offline: bool,
+    timeout: float,
     allow_code: tuple[str, ...],
     project: Path | None,
     ui: Ui,
@@ -144,7 +148,7 @@ def module_command(
     names = Registry(root).names() if every else []
     if every and not names:
         raise ConfigError(f"there is no module in '{shown(root.root / 'modules')}'", hint="say where the project is with --project")
-    options = options_of(project=project, sources=sources, offline=offline, allow_code=allow_code)
+    options = options_of(project=project, sources=sources, offline=offline, timeout=timeout, allow_code=allow_code)
     found = check_modules(root, names, list(paths), data=data, options=options)
     if ui.mode == "json":
         modules = [{"name": one.name, "records": one.records, "rows": one.rows, "notes": list(one.notes)} for one in found]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from teapot.engine.buckets import DATA, RowReader, save
-from teapot.engine.copies import copies_of, select_number
+from teapot.engine.buckets import DATA, RowReader
+from teapot.engine.copies import select_number
 from teapot.engine.index import OWN_ID
-from teapot.engine.passb import Rule, RuleMaker, Settler, Threshold, load_merged, selection_file
-from teapot.engine.passc import copies_file, identity, load_copies, reasons_file
+from teapot.engine.passb import Rule, RuleMaker, Settler, Threshold, load_merged
+from teapot.engine.passc import identity, load_copies
 from teapot.engine.planning import Plan
 from teapot.engine.scanned import Scanned, plain
 from teapot.engine.totals import Totals
@@ -22,12 +22,12 @@ from teapot.sampling import WeightError, targets
 class Chooser:
     """Decides over the settled index of a run."""
 
-    def __init__(self, plan: Plan, settler: Settler, scanned: Scanned, folder: Path) -> None:
+    def __init__(self, plan: Plan, settler: Settler, scanned: Scanned, folder: Path, workers: int = 1) -> None:
         self.plan = plan
         self.settler = settler
         self.scanned = scanned
         self.folder = folder
-        self.makers = [RuleMaker(folder, number, counts.tolist()) for number, counts in enumerate(settler.counts)]
+        self.makers = [RuleMaker(folder, number, counts.tolist(), workers) for number, counts in enumerate(settler.counts)]
 
     def rules(self) -> list[Rule]:
         """The rule of each module: thresholds for its caps and weights."""
@@ -54,7 +54,7 @@ class Chooser:
         written = self._targets(rules)
         for number, (module, maker, rule) in enumerate(zip(self.plan.modules, self.makers, rules, strict=True)):
             maker.take(rule, written[module.name], lambda n=number, r=rule: self._more_copies(n, r))  # type: ignore[misc]
-            selection_file(self.folder, number).unlink(missing_ok=True)
+            maker.clear()
         return rules
 
     def _targets(self, rules: list[Rule]) -> dict[str, int]:
@@ -82,26 +82,8 @@ class Chooser:
                 for copy in range(1, int(pooled[at])):
                     yield select_number(keys, digest, occurrence, copy)
 
-    def count(self, rules: list[Rule]) -> dict[str, ModuleCount]:
-        """The copies of every candidate, written beside its bucket; and what they come to."""
-        import numpy as np
-
-        totals = [Totals(len(module.sources)) for module in self.plan.modules]
-        for bucket in range(self.settler.buckets):
-            entries = load_merged(self.folder, bucket)
-            copies = np.zeros(len(entries), dtype="<u4")
-            reasons = np.zeros(len(entries), dtype="u1")
-            owner = self.settler.modules[entries["task"]]
-            for number, rule in enumerate(rules):
-                mine = np.flatnonzero(owner == number)
-                if not len(mine):
-                    continue
-                chosen = entries[mine]
-                sources = self.settler.sources[chosen["task"]]
-                copies[mine], reasons[mine] = copies_of(chosen, sources, rule, self.settler.keys[number])
-                totals[number].add(chosen, sources, copies[mine], reasons[mine], self.scanned.infos)
-            save(copies_file(self.folder, bucket), copies)
-            save(reasons_file(self.folder, bucket), reasons)
+    def counts(self, rules: list[Rule], totals: list[Totals]) -> dict[str, ModuleCount]:
+        """What the modules come to."""
         return {
             module.name: totals[number].count(
                 module.use.weight, rules[number], self.scanned, number, [one.source.id for one in module.sources]

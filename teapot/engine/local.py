@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from teapot.engine.choosing import Chooser
 from teapot.engine.crew import MakeCrew
@@ -25,6 +26,7 @@ from teapot.engine.pool import Alone, Pool, Workers
 from teapot.engine.rowmaker import OPTIONAL_BITS
 from teapot.engine.scanned import Scanned, check_seen, drop_same_ids, gather, refuse_empty
 from teapot.engine.tasks import cut
+from teapot.engine.totals import Totals
 from teapot.errors import OutputError, TeapotError
 from teapot.hashing import BlockHasher
 from teapot.manifest import ModuleCount
@@ -57,8 +59,8 @@ INFERRED = 10_000_000
 class Engine:
     """How to run: how many worker processes, how much memory they may use together, and where temporary files go.
 
-    ``bucket`` and ``range`` set the bytes of a bucket and of a task, and ``small`` up to which size no process is started, for tests. None of it
-    changes a byte of what is written.
+    ``bucket`` and ``range`` set the bytes of a bucket and of a task, and ``small`` up to which size no process is started, for tests. ``kind`` is
+    ``ray`` for Ray, on the cluster at ``address`` or one of this machine alone. None of it changes a byte of what is written.
     """
 
     workers: int = 1
@@ -67,6 +69,8 @@ class Engine:
     bucket: int | None = None
     range: int | None = None
     small: int = SMALL
+    kind: Literal["local", "ray"] = "local"
+    address: str | None = None
 
     @property
     def bucket_bytes(self) -> int:
@@ -90,7 +94,10 @@ class Chosen:
 
 @dataclass(slots=True)
 class Emitted:
-    """What pass C wrote. ``late`` names optional keys that first occur where a reader that infers types no longer looks."""
+    """What pass C wrote. ``late`` names optional keys that first occur where a reader that infers types no longer looks.
+
+    ``firsts`` says for each optional key where the first line with it begins.
+    """
 
     rows: int
     size: int
@@ -99,6 +106,7 @@ class Emitted:
     late: list[str]
     ledger_rows: int
     ledger_sha256: str
+    firsts: dict[str, int] = field(default_factory=dict)
 
 
 class Run:
@@ -187,7 +195,8 @@ class Run:
         outcomes.sort(key=lambda one: one.task)
         scanned = Scanned(tasks, outcomes)
         gather(self.plan, scanned)
-        drop_same_ids(self.plan, self.job, self.pool.workers, scanned)
+        parts = ((part, self.pool.workers) for part in range(self.buckets))
+        drop_same_ids(self.plan, chain.from_iterable(self.pool.each("same_ids", parts, lambda _: None)), scanned)
         records = {module.name: sum(counts) for module, counts in zip(self.plan.modules, scanned.records, strict=True)}
         check_seen(self.plan, scanned)
         refuse_findings(scanned.findings, records, self.plan.config.bad_rows, scanned.found)
@@ -202,17 +211,28 @@ class Run:
             ConfigError: a weight cannot be met.
             DataError: two lines of a module would have the same id.
         """
-        settler = Settler(
-            self.job, self.pool.workers, [task.module for task in scanned.tasks], [task.source for task in scanned.tasks], scanned.lost
-        )
-        for bucket in range(self.buckets):
-            settler.settle(bucket)
+        tasks = scanned.tasks
+        about = (self.pool.workers, [task.module for task in tasks], [task.source for task in tasks], scanned.lost)
+        settler = Settler(self.job, *about)
+        self.pool.all("settling", about)
+        self._each_bucket("settle")
+        for found in self.pool.all("settled", None):
+            settler.join(*found)
         scanned.bits, scanned.columns = settler.bits, settler.columns
-        chooser = Chooser(self.plan, settler, scanned, self.folder)
+        chooser = Chooser(self.plan, settler, scanned, self.folder, self.pool.workers)
         rules = chooser.rules()
-        counts = chooser.count(rules)
+        self.pool.all("counting", (rules, scanned.infos))
+        self._each_bucket("count")
+        totals = [Totals(len(module.sources)) for module in self.plan.modules]
+        for counted in self.pool.all("counted", None):
+            for total, more in zip(totals, counted, strict=True):
+                total.join(more)
         chooser.refuse_made_ids()
-        return Chosen(rules, counts)
+        return Chosen(rules, chooser.counts(rules, totals))
+
+    def _each_bucket(self, name: str) -> None:
+        for _ in self.pool.each(name, range(self.buckets), lambda _: None):
+            pass
 
     # ------------------------------------------------------------ C
 
@@ -239,11 +259,11 @@ class Run:
         with writing(output), output.open("xb") as stream:
             stream.truncate(places[-1][2])
         with writing(ledger), LedgerMaker(ledger, shape) as maker:
-            emitted = self._in_order(shape, places, maker, output)
+            emitted, firsts = self._in_order(shape, places, maker, output)
             maker.rest(self.buckets)
             maker.drops(scanned)
             rows, digest = maker.finish()
-        return Emitted(*emitted, rows, digest)
+        return Emitted(*emitted, rows, digest, firsts)
 
     def _places(self) -> list[tuple[int, int, int]]:
         """For each bucket its number, its first line and its first byte; and after the last, the whole."""
@@ -257,12 +277,12 @@ class Run:
 
     def _in_order(
         self, shape: Shape, places: list[tuple[int, int, int]], maker: LedgerMaker, output: Path
-    ) -> tuple[int, int, str, tuple[str, ...], list[str]]:
+    ) -> tuple[tuple[int, int, str, tuple[str, ...], list[str]], dict[str, int]]:
         """Emit the buckets, in any order; hash the output and make the ledger in theirs."""
         hasher = BlockHasher()
         ready: dict[int, Written] = {}
-        following = seen = 0
-        late: list[str] = []
+        following = 0
+        firsts: dict[str, int] = {}
         total = places[-1][2]
         with output.open("rb", buffering=0) as stream:  # reading ahead would reach bytes that another worker has yet to write
             for written in self.pool.each("emit", places[:-1], lambda _: None):
@@ -272,14 +292,14 @@ class Run:
                     if one.size != places[following + 1][2] - places[following][2]:
                         raise RuntimeError(f"bucket {following} has {one.size} bytes instead of those planned")
                     for bit, first in sorted(one.firsts.items()):
-                        if not seen & bit and first >= INFERRED:
-                            late.extend(key for key, its in OPTIONAL_BITS.items() if its == bit)
-                        seen |= bit
+                        for key in (key for key, its in OPTIONAL_BITS.items() if its == bit):
+                            firsts.setdefault(key, first)
                     _hash(stream, one.size, hasher)
                     maker.lines(following)
                     following += 1
                     self.progress(Tick("write", places[following][1] - 1, hasher.size, hasher.size / max(total, 1)))
-        return places[-1][1] - 1, hasher.size, hasher.finish(), tuple(hasher.blocks), late
+        late = [key for key, first in firsts.items() if first >= INFERRED]
+        return (places[-1][1] - 1, hasher.size, hasher.finish(), tuple(hasher.blocks), late), firsts
 
 
 def _hash(stream: Any, size: int, hasher: BlockHasher) -> None:

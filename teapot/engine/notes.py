@@ -29,8 +29,9 @@ def notes_of(plan: Plan, modules: Mapping[str, ModuleCount], late_keys: Sequence
             notes.append(f"{planned.name}: {count.written} rows are written, and the module recommends at least {module.min_examples}")
     if late_keys:
         names = ", ".join(late_keys)
+        start = "the first 10 MB" if plan.config.packing.shards is None else "the first shard, or its first 10 MB"
         notes.append(
-            f"'{names}' first occurs after the first 10 MB, where load_dataset('json') no longer looks: use teapot.load(FILE), "
+            f"'{names}' first occurs after {start}, where load_dataset('json') no longer looks: use teapot.load(FILE), "
             "or pass the manifest's features"
         )
     return notes

@@ -7,7 +7,7 @@ found in two scans: a histogram of the first 16 bits, then the keys of the one b
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -50,11 +50,11 @@ def load_merged(folder: Path, bucket: int) -> NDArray[Any]:
     return np.fromfile(merged_file(folder, bucket), dtype=entry_type())
 
 
-def same_ids(job: Job, workers: int) -> Iterator[SameId]:
-    """Every candidate whose id was used before in its module, in no particular order."""
+def same_ids(job: Job, workers: int, parts: Iterable[int] | None = None) -> Iterator[SameId]:
+    """Every candidate whose id was used before in its module, in no particular order; of some parts of the ids, or of all."""
     import numpy as np
 
-    for part in range(1 << job.bits):
+    for part in range(1 << job.bits) if parts is None else parts:
         entries = read_bucket(job.folder, IDS, part, workers, identity_type())
         remove_bucket(job.folder, IDS, part, workers)
         if len(entries) < 2:
@@ -85,16 +85,18 @@ def _same_id(job: Job, one: Any) -> SameId:
 class Settler:
     """Merges the buckets' index entries, numbers equal rows, and writes each module's select keys to a file of its own.
 
-    ``bits`` and ``columns`` say which optional keys the candidates have.
+    ``bits`` and ``columns`` say which optional keys the candidates have. Several may share the work: each is a ``worker`` with files of its own,
+    and :meth:`join` brings together what they found.
     """
 
     def __init__(
-        self, job: Job, workers: int, task_modules: Sequence[int], task_sources: Sequence[int], lost: dict[int, list[int]]
+        self, job: Job, workers: int, task_modules: Sequence[int], task_sources: Sequence[int], lost: dict[int, list[int]], worker: int = 0
     ) -> None:
         import numpy as np
 
         self.job = job
         self.workers = workers
+        self.worker = worker
         self.buckets = 1 << job.bits
         self.modules = np.asarray(task_modules, dtype=np.uint16)
         self.sources = np.asarray(task_sources, dtype=np.uint16)
@@ -146,14 +148,24 @@ class Settler:
         short = np.empty(len(mine), dtype=SHORT)
         short["hi"], short["lo"], short["source"] = mine["select_hi"], mine["select_lo"], self.sources[mine["task"]]
         self.counts[number] += np.bincount(short["source"], minlength=len(self.counts[number]))
-        save(selection_file(self.job.folder, number), short, "ab")
+        save(selection_file(self.job.folder, number, self.worker), short, "ab")
+
+    def found(self) -> tuple[list[NDArray[Any]], int, dict[str, bool]]:
+        """What :meth:`join` takes."""
+        return self.counts, self.bits, self.columns
+
+    def join(self, counts: Sequence[NDArray[Any]], bits: int, columns: Mapping[str, bool]) -> None:
+        """Add what another has found."""
+        self.counts = [one + other for one, other in zip(self.counts, counts, strict=True)]
+        self.bits |= bits
+        self.columns = {name: there or columns[name] for name, there in self.columns.items()}
 
 
 SHORT = [("hi", "<u8"), ("lo", "<u8"), ("source", "<u2")]
 
 
-def selection_file(folder: Path, module: int) -> Path:
-    return folder / f"select-{module:05d}"
+def selection_file(folder: Path, module: int, worker: int = 0) -> Path:
+    return folder / f"select-{module:05d}" if not worker else folder / f"select-{module:05d}.{worker:03d}"
 
 
 Chunks = Callable[[], Iterator["tuple[NDArray[Any], NDArray[Any]]"]]
@@ -236,10 +248,10 @@ class Rule:
 
 
 class RuleMaker:
-    """Determines the rule of one module from its selection file."""
+    """Determines the rule of one module from its workers' selection files."""
 
-    def __init__(self, folder: Path, number: int, counts: Sequence[int]) -> None:
-        self.path = selection_file(folder, number)
+    def __init__(self, folder: Path, number: int, counts: Sequence[int], workers: int = 1) -> None:
+        self.paths = [selection_file(folder, number, worker) for worker in range(workers)]
         self.counts = list(counts)
 
     def chunks(self, where: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]) -> Chunks:
@@ -247,14 +259,20 @@ class RuleMaker:
         import numpy as np
 
         def read() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-            if not self.path.exists():
-                return
-            with self.path.open("rb") as stream:
-                while len(rows := np.fromfile(stream, dtype=SHORT, count=CHUNK)):
-                    chosen = where(rows["hi"], rows["lo"], rows["source"])
-                    yield rows["hi"][chosen], rows["lo"][chosen]
+            for path in self.paths:
+                if not path.exists():
+                    continue
+                with path.open("rb") as stream:
+                    while len(rows := np.fromfile(stream, dtype=SHORT, count=CHUNK)):
+                        chosen = where(rows["hi"], rows["lo"], rows["source"])
+                        yield rows["hi"][chosen], rows["lo"][chosen]
 
         return read
+
+    def clear(self) -> None:
+        """Remove the files."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
 
     def caps(self, source_caps: Sequence[int | None], cap: int | None) -> Rule:
         """Step 4."""

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from os.path import normpath
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +15,13 @@ from teapot.errors import CheckFailed, ConfigError, Place, Problem, Problems
 from teapot.lock import Lock, LockedModule, LockedSource, compare, parse_lock
 from teapot.mapping import build_mapper
 from teapot.model import Config, Filter, Format, HubOrigin, Kind, Module, ModuleUse, Pin, PinnedFile, Source, SourceUse
-from teapot.project import Project, find_project, read_bytes, read_text, shown
+from teapot.project import Project, find_project, followed, read_bytes, read_text, shown
 from teapot.registry import Located, Locations, Registry
 from teapot.settings import config_settings, module_settings, origin_settings
 from teapot.sources.local import OpenFile
 from teapot.sources.pinning import Pinned, Pinner, cache_folder
+from teapot.sources.retry import TIMEOUT
+from teapot.templatefile import with_template
 
 MAX_LOCK = 1024 * 1024 * 1024
 """The size in bytes of the largest lock that is read: about five million files."""
@@ -31,7 +34,8 @@ class Options:
     """How a config is to be resolved.
 
     ``locked`` refuses any change of the lock, ``offline`` any use of the network (``--frozen`` is both). ``sources`` are ``ID=PATH`` and
-    ``overrides`` ``KEY=VALUE``, as typed. ``upgrade`` names the modules whose pins are to be made anew.
+    ``overrides`` ``KEY=VALUE``, as typed. ``upgrade`` names the modules whose pins are to be made anew. ``timeout`` is in seconds: how long a
+    server may be silent.
     """
 
     project: Path | None = None
@@ -42,6 +46,7 @@ class Options:
     upgrade: Upgrade = frozenset()
     allow_code: tuple[str, ...] = ()
     environ: Mapping[str, str] | None = None
+    timeout: float = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,25 @@ def lock_path_of(config: Path) -> Path:
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    return load_config(real(path), read=read_text, overrides=overrides, shown=shown)
+    """A config, wherever it lies; what it extends must lie in its own project.
+
+    Raises:
+        ConfigError: something in it, or in what it extends, is wrong.
+    """
+    config = real(path)
+    root = find_project(config, None).root
+
+    def read(one: Path) -> str:
+        if one != Path(normpath(config)) and not followed(one).is_relative_to(root):
+            raise ConfigError(f"'{shown(one)}' lies outside of the project '{shown(root)}'", Place(shown(config)), "copy it into the project")
+        return read_text(one)
+
+    return load_config(config, read=read, overrides=overrides, shown=shown)
 
 
 def real(path: Path) -> Path:
     """The config itself, where the path given is a link to it: its name, its lock and its project are those of the file."""
-    return path.resolve() if path.is_symlink() else path
+    return followed(path) if path.is_symlink() else path
 
 
 def read_lock(path: Path) -> Lock | None:
@@ -116,8 +134,8 @@ def make_plan(
         CheckFailed: ``locked``, and the lock would change.
         SourceUnavailable, DataError: a source cannot be had, or is not what the lock says.
     """
-    config = read_config(config_path, options.overrides)
     project = find_project(config_path, options.project)
+    config = with_template(read_config(config_path, options.overrides), project)
     registry = Registry(project)
     modules = load_modules(config, registry)
     kind = one_kind(modules)
@@ -130,7 +148,7 @@ def make_plan(
         raise CheckFailed(f"there is no lock '{shown(lock_path)}'", hint=f"make it with 'teapot lock {shown(config_path)}' and commit it")
     if options.locked and old is not None:
         refuse_drift(settings_only(config, modules, old), old, lock_path)
-    pinner = pinner or Pinner(offline=options.offline)
+    pinner = pinner or Pinner(offline=options.offline, timeout=options.timeout)
     pinned = pin_all(config, modules, Locations(registry, options.sources, options.environ), old, pinner, options.upgrade)
     lock, planned = lock_of(config, modules, pinned, old, options)
     if options.locked and old is not None:

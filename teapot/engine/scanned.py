@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from teapot.engine.findings import Found
-from teapot.engine.passa import Job, Outcome
-from teapot.engine.passb import SameId, same_ids
+from teapot.engine.passa import Outcome
+from teapot.engine.passb import SameId
 from teapot.engine.passc import TaskInfo
 from teapot.engine.planning import Plan
 from teapot.engine.rowmaker import Seen, refuse_unseen
@@ -90,9 +91,9 @@ def refuse_empty(plan: Plan, tasks: list[Task], outcomes: list[Outcome]) -> None
             raise empty(plan.modules[m].sources[s].files[f].name)
 
 
-def drop_same_ids(plan: Plan, job: Job, workers: int, scanned: Scanned) -> None:
+def drop_same_ids(plan: Plan, same: Iterable[SameId], scanned: Scanned) -> None:
     """Make findings of the candidates whose id an earlier one has."""
-    again = sorted(same_ids(job, workers), key=lambda one: one.seq)
+    again = sorted(same, key=lambda one: one.seq)
     places = LineBases(plan)
     for one in again:
         task = scanned.tasks[one.task]

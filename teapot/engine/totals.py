@@ -6,12 +6,37 @@ from collections import Counter
 from fractions import Fraction
 from typing import Any
 
-from teapot.engine.copies import REASONS
-from teapot.engine.passb import Rule
-from teapot.engine.passc import TaskInfo
+from teapot.engine.buckets import save
+from teapot.engine.copies import REASONS, copies_of
+from teapot.engine.passb import Rule, Settler, load_merged
+from teapot.engine.passc import TaskInfo, copies_file, reasons_file
 from teapot.engine.scanned import Scanned
 from teapot.manifest import ModuleCount, SourceCount
 from teapot.settings import weight_settings
+
+
+def count_bucket(settler: Settler, bucket: int, rules: list[Rule], infos: list[TaskInfo], totals: list[Totals]) -> bool:
+    """Write the copies of every candidate beside its bucket, and add them to the totals of its module.
+
+    The answer says whether any copy belongs into another bucket than its row.
+    """
+    import numpy as np
+
+    folder = settler.job.folder
+    entries = load_merged(folder, bucket)
+    copies = np.zeros(len(entries), dtype="<u4")
+    reasons = np.zeros(len(entries), dtype="u1")
+    owner = settler.modules[entries["task"]]
+    for number, rule in enumerate(rules):
+        mine = np.flatnonzero(owner == number)
+        if len(mine):
+            chosen = entries[mine]
+            sources = settler.sources[chosen["task"]]
+            copies[mine], reasons[mine] = copies_of(chosen, sources, rule, settler.keys[number])
+            totals[number].add(chosen, sources, copies[mine], reasons[mine], infos)
+    save(copies_file(folder, bucket), copies)
+    save(reasons_file(folder, bucket), reasons)
+    return bool(((copies > 1) | ((copies > 0) & (entries["occurrence"] > 0))).any())
 
 
 class Totals:
@@ -38,6 +63,13 @@ class Totals:
         for number, count in enumerate(np.bincount(reasons, minlength=len(REASONS)).tolist()):
             if number and count:
                 self.reasons[REASONS[number]] += count
+
+    def join(self, other: Totals) -> None:
+        """Add what another has counted of the same module."""
+        self.kept = [one + more for one, more in zip(self.kept, other.kept, strict=True)]
+        self.written = [one + more for one, more in zip(self.written, other.written, strict=True)]
+        self.licenses.update(other.licenses)
+        self.reasons.update(other.reasons)
 
     def count(self, weight: Any, rule: Rule, scanned: Scanned, number: int, names: list[str]) -> ModuleCount:
         dropped = scanned.drops[number] + self.reasons

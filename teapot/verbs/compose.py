@@ -2,67 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import socket
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from teapot import __version__
-from teapot.engine.local import Engine, Run
+from teapot.engine.local import Chosen, Emitted, Engine
 from teapot.engine.notes import notes_of
-from teapot.engine.planning import Options, Plan, lock_path_of, make_plan
-from teapot.errors import BusyError, CheckFailed, ConfigError, OutputError, Place
+from teapot.engine.opening import open_run
+from teapot.engine.packing import Packed, Target, late_keys, pack, refuse_empty_shards
+from teapot.engine.planning import MAX_LOCK, Options, Plan, make_plan, read_lock
+from teapot.errors import BusyError, OutputError
 from teapot.jsondoc import document_bytes
-from teapot.lock import Lock, Result
-from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output
-from teapot.model import Config
+from teapot.lock import Lock
+from teapot.manifest import LedgerInfo, Manifest, ModuleCount
+from teapot.model import Config, Packing
 from teapot.progress import Progress, Report, quiet
-from teapot.project import relative_to, shown
-from teapot.rowform import CONTROL_TOKENS_VERSION, RowForm
-from teapot.settings import config_settings
+from teapot.project import read_bytes, shown
+from teapot.rowform import RowForm
 from teapot.sources.pinning import Pinner
-from teapot.writer import Staging, check_place, held, scratch_folder
-
-TRAIN = "train"
-"""The name of the one output that there is today."""
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of one output."""
-
-    output: Path
-
-    @property
-    def stem(self) -> str:
-        return self.output.name.removesuffix(".jsonl")
-
-    def _beside(self, suffix: str) -> Path:
-        return self.output.with_name(self.stem + suffix)
-
-    @property
-    def manifest(self) -> Path:
-        return self._beside(".manifest.json")
-
-    @property
-    def ledger(self) -> Path:
-        return self._beside(".ledger.parquet")
-
-    @property
-    def run(self) -> Path:
-        return self._beside(".run.json")
-
-    @property
-    def lock(self) -> Path:
-        """Where a run with overrides keeps its own lock."""
-        return self._beside(".lock")
+from teapot.verbs.files import Files, left_behind, remove_replaced, replaced_files
+from teapot.verbs.places import output_path, refuse_bytes, refuse_foreign_lock
+from teapot.verbs.records import entry_of, manifest_of, run_record, with_result
+from teapot.writer import Patience, Staging, check_place, clear_hold, held, scratch_folder, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,69 +70,31 @@ class _Clock:
         self._last = time.perf_counter()
 
     def mark(self, phase: str) -> None:
-        """The phase ends here."""
+        """The phase, or a piece of it, ends here."""
         now = time.perf_counter()
-        self.seconds[phase] = now - self._last
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
         self._last = now
-
-
-def output_path(config: Config, given: Path | None) -> Path:
-    """Where the output goes: ``-o``, else the config's ``output``, else ``train-NAME.jsonl``, in the current folder.
-
-    A run with overrides gets a name of its own, so that it never replaces the config's output.
-    """
-    if given is not None:
-        if given.suffix != ".jsonl":
-            raise ConfigError(f"the output '{given}' does not end in .jsonl", Place("-o"), f"for example -o {given}.jsonl")
-        return given
-    name = config.output or f"train-{config.name}.jsonl"
-    if config.overrides:
-        mark = hashlib.sha256("\n".join(sorted(config.overrides)).encode()).hexdigest()[:8]
-        name = f"{name.removesuffix('.jsonl')}-set-{mark}.jsonl"
-    path = Path.cwd() / name
-    if not path.resolve().is_relative_to(Path.cwd().resolve()):
-        raise ConfigError(f"the config's output '{name}' leaves the current folder", Place(shown(config.path)), "say where with -o")
-    return path
-
-
-def refuse_bytes(*names: str) -> None:
-    """Names that are not UTF-8 cannot stand in a manifest.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    for name in names:
-        if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
-            raise ConfigError(f"the name '{name}' is not UTF-8", hint="rename the file or the folder")
-
-
-def refuse_foreign_lock(made: Plan, files: Files) -> None:
-    """The lock of a run with overrides lies beside its output, where it must not be taken for the lock of a config there.
-
-    Raises:
-        ConfigError: it would be.
-    """
-    if not made.config.overrides:
-        return
-    own = lock_path_of(made.config.path).resolve() == files.lock.resolve()
-    if own or files.lock.with_suffix(".config").is_file():
-        raise ConfigError(
-            f"a run with --set keeps its own lock beside its output, and '{shown(files.lock)}' is the lock of a config",
-            Place("-o"),
-            "give the output another name",
-        )
 
 
 def plan(config_path: Path, options: Options, watch: Watch | None = None, engine: Engine | None = None) -> Planned:
     """Read and count everything, write nothing."""
     watch = watch or Watch()
     made = make_plan(
-        config_path, options, Pinner(offline=options.offline, report=watch.download), lambda config: _override_lock(config, None)
+        config_path,
+        options,
+        Pinner(offline=options.offline, timeout=options.timeout, report=watch.download),
+        lambda config: _override_lock(config, None),
     )
     engine = engine or Engine()
-    with scratch_folder(engine.tmp_dir) as folder, Run(made, engine, folder / "run", watch.progress) as run:
+    with (
+        scratch_folder(engine.tmp_dir) as folder,
+        open_run(made, engine, folder / "run", watch.progress, offline=options.offline) as run,
+        writing(folder),
+    ):
         counts = run.choose(run.scan()).counts
-    return Planned(made, counts, tuple(notes_of(made, counts, ())))
+    planned = Planned(made, counts, tuple(notes_of(made, counts, ())))
+    refuse_empty_shards(made.config.packing, planned.rows)
+    return planned
 
 
 def _override_lock(config: Config, given: Path | None) -> Path:
@@ -177,137 +102,150 @@ def _override_lock(config: Config, given: Path | None) -> Path:
 
 
 def compose(
-    config_path: Path, options: Options, output: Path | None = None, watch: Watch | None = None, engine: Engine | None = None
+    config_path: Path,
+    options: Options,
+    output: Path | None = None,
+    watch: Watch | None = None,
+    engine: Engine | None = None,
+    wait: float = 0.0,
+    packing: Packing | None = None,
 ) -> Composed:
-    """Compose a config. On any error the earlier output stays as it was.
+    """Compose a config. On any error the earlier output stays as it was. Other runs on the same files are waited for so many seconds.
+
+    ``packing`` goes before the config's.
 
     Raises:
         TeapotError: of the kind that fits; its ``exit`` is the exit code.
     """
-    watch, engine = watch or Watch(), engine or Engine()
-    started = time.time()
-    clock = _Clock()
-    pinner = Pinner(offline=options.offline, report=watch.download)
-    made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
-    files = Files(output_path(made.config, output))
-    refuse_foreign_lock(made, files)
-    refuse_bytes(made.project.relative(made.config.path), files.output.name)
-    places = (files.output, files.manifest, files.ledger, files.run)
-    for path in places:
-        check_place(path, [*made.inputs, made.lock_path])
-    with held(files.output), Staging(files.stem, places) as staging:
-        clock.mark("resolve")
+    patience = Patience(wait)
+    while True:
+        try:
+            return _Composing(config_path, options, output, watch or Watch(), engine or Engine(), packing).run(patience)
+        except BusyError:
+            if not patience.wait():
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the engine made, in the staging."""
+
+    form: RowForm
+    chosen: Chosen
+    written: Emitted
+    packed: list[Packed]
+
+
+class _Composing:
+    """One run of :func:`compose`."""
+
+    def __init__(
+        self, config_path: Path, options: Options, output: Path | None, watch: Watch, engine: Engine, packing: Packing | None
+    ) -> None:
+        self.started = time.time()
+        self.clock = _Clock()
+        self.options, self.watch, self.engine = options, watch, engine
+        pinner = Pinner(offline=options.offline, timeout=options.timeout, report=watch.download)
+        self.plan = made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
+        self.files = files = Files(output_path(made.config, output))
+        refuse_foreign_lock(made, files)
+        refuse_bytes(made.project.relative(made.config.path), files.output.name)
+        self.packing = packing or made.config.packing
+        self.places = (*files.packed(self.packing), files.manifest, files.ledger, files.run)
+
+    def run(self, patience: Patience) -> Composed:
+        made, files = self.plan, self.files
+        self._check_places(self.places)
+        if not made.lock_path.exists():
+            check_place(made.lock_path, [made.config.path])  # a link to nowhere, which is to be told before all the work
+        with writing(files.output):
+            behind = left_behind(files)
+        with held(files.output, patience), Staging(files.stem, (*self.places, *behind)) as staging:
+            with writing(files.output):
+                self._check_places(replaced_files(files, self.packing))
+            if patience.waited:
+                refuse_changed_lock(made)  # better now than after all the work
+            self.clock.mark("resolve")
+            outcome = self._make(staging)
+            staging.flush()
+            return self._finish(staging, outcome, patience)
+
+    def _check_places(self, places: Iterable[Path]) -> None:
+        for path in places:
+            check_place(path, [*self.plan.inputs, self.plan.lock_path])
+
+    def _make(self, staging: Staging) -> _Made:
+        """Run the engine, and pack what it wrote."""
+        files, engine, mark = self.files, self.engine, self.clock.mark
         with ExitStack() as stack:
             folder = staging.folder(files.output) if engine.tmp_dir is None else stack.enter_context(scratch_folder(engine.tmp_dir)) / "run"
-            run = stack.enter_context(Run(made, engine, folder, watch.progress))
+            run = stack.enter_context(open_run(self.plan, engine, folder, self.watch.progress, offline=self.options.offline))
+            stack.enter_context(writing(folder))  # whatever the system refuses from here on, it refuses for the temporary files
             scanned = run.scan()
-            clock.mark("read")
+            mark("read")
             chosen = run.choose(scanned)
-            clock.mark("choose")
-            form, counts = run.form(scanned), chosen.counts
+            mark("choose")
+            refuse_empty_shards(self.packing, chosen.rows)
             ledger_place = staging.temporary(files.ledger)
-            written = run.write(scanned, staging.temporary(files.output), ledger_place)
-        clock.mark("write")
-        staging.flush()
-        entry = Output(TRAIN, files.output.name, written.size, written.rows, written.sha256, written.blocks)
+            targets = [Target(place, staging.temporary(place)) for place in files.packed(self.packing)]
+            stream = targets[0].temporary if self.packing.is_plain else folder / "stream"
+            written = run.write(scanned, stream, ledger_place)
+            refuse_losses(chosen.counts, written, folder)
+            mark("write")
+            packed = [] if self.packing.is_plain else self._pack(stream, written, targets)
+            form = run.form(scanned)
+        mark("write" if self.packing.is_plain else "pack")
+        return _Made(form, chosen, written, packed)
+
+    def _pack(self, stream: Path, written: Emitted, targets: Sequence[Target]) -> list[Packed]:
+        workers = self.engine.workers if written.size > self.engine.small else 1
+        return pack(stream, written.rows, targets, self.packing.compression, workers, self.watch.progress)
+
+    def _finish(self, staging: Staging, outcome: _Made, patience: Patience) -> Composed:
+        """Write what is said about the output, and put everything in place."""
+        made, files, written, counts = self.plan, self.files, outcome.written, outcome.chosen.counts
+        entry = entry_of(files, written, self.packing, outcome.packed)
+        lock = with_result(made, entry, self.options)
+        changed = made.old is None or not made.lock_path.exists() or lock.to_bytes() != read_bytes(made.lock_path, limit=MAX_LOCK)
         ledger = LedgerInfo(files.ledger.name, written.ledger_rows, written.ledger_sha256)
-        lock = _with_result(made, entry, options)
-        changed = made.old is None or not made.lock_path.exists() or lock.to_bytes() != made.lock_path.read_bytes()
-        manifest = _manifest(made, form, counts, entry, ledger, lock)
-        notes = tuple(notes_of(made, counts, written.late))
-        staging.write(files.run, document_bytes(_run_record(made, files, started, notes)))
-        _commit(staging, made, files, lock if changed else None, manifest, stack_lock=made.lock_path)
-        clock.mark("put in place")
-    return Composed(manifest, files, made.lock_path, changed, notes, clock.seconds)
+        manifest = manifest_of(made, outcome.form, counts, entry, ledger, lock)
+        notes = tuple(notes_of(made, counts, late_keys(written.late, written.firsts, outcome.packed)))
+        staging.write(files.run, document_bytes(run_record(made, files, self.started, notes, self.packing, outcome.packed)))
+        _commit(staging, made, files, lock if changed else None, manifest, patience)
+        self.clock.mark("put in place")
+        return Composed(manifest, files, made.lock_path, changed, notes, self.clock.seconds)
 
 
-def _with_result(made: Plan, entry: Output, options: Options) -> Lock:
-    """The lock with the result. A result that the lock has already for the same inputs is binding.
+def refuse_losses(counts: Mapping[str, ModuleCount], written: Emitted, folder: Path) -> None:
+    """Temporary files that somebody removed must not pass for empty ones.
 
     Raises:
-        CheckFailed: the same inputs gave other bytes.
+        OutputError: there are fewer lines or entries of the ledger than were counted.
     """
-    result = Result(TRAIN, entry.rows, entry.sha256)
-    same_inputs = made.old is not None and made.old.has_inputs_of(made.lock)
-    if made.old is not None and same_inputs and made.old.result and made.old.result != (result,):
-        before = made.old.result[0]
-        raise CheckFailed(
-            f"the same inputs gave another result: the lock has {before.rows} rows, sha256 {before.sha256[:12]}; "
-            f"now {result.rows} rows, sha256 {result.sha256[:12]}",
-            Place(shown(made.lock_path)),
-            "the lock was edited, or this is a bug in Teapot: please report it",
+    rows = sum(module.written for module in counts.values())
+    entries = rows + sum(number for module in counts.values() for number in module.dropped.values())
+    if (written.rows, written.ledger_rows) != (rows, entries):
+        raise OutputError(
+            f"temporary files in '{shown(folder)}' are gone: {written.rows} rows and {written.ledger_rows} entries of the ledger are left "
+            f"of {rows} and {entries}",
+            hint="run again; while it runs, nothing may clear that folder away",
         )
-    if options.locked and made.old is not None and not made.old.result:
-        raise CheckFailed("the lock holds no result yet", Place(shown(made.lock_path)), "compose once without --locked and commit the lock")
-    return made.lock.with_result(result)
 
 
-def _manifest(made: Plan, form: RowForm, counts: Mapping[str, ModuleCount], entry: Output, ledger: LedgerInfo, lock: Lock) -> Manifest:
-    config = made.config
-    in_output = bool(config.overrides)
-    return Manifest(
-        name=config.name,
-        config=made.project.relative(config.path),
-        lock=LockInfo(
-            made.lock_path.name if in_output else made.project.relative(made.lock_path), "output" if in_output else "project", lock.digest()
-        ),
-        overrides=config.overrides,
-        seed=config.training.seed,
-        kind=made.kind,
-        settings=config_settings(config),
-        chat_template=config.training.chat_template,
-        control_tokens=CONTROL_TOKENS_VERSION,
-        columns=form.columns,
-        features=form.features(),
-        modules=counts,
-        licenses=_sum_licenses(counts),
-        outputs=(entry,),
-        ledger=ledger,
-    )
-
-
-def _sum_licenses(modules: Mapping[str, ModuleCount]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for module in modules.values():
-        total.update(module.licenses)
-    return dict(sorted(total.items()))
-
-
-def _run_record(made: Plan, files: Files, started: float, notes: tuple[str, ...]) -> dict[str, Any]:
-    """Everything about this run that the manifest leaves out because it changes."""
-    return {
-        "teapot": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": socket.gethostname(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
-        "output": _printable(files.output.resolve()),
-        "config": _printable(made.config.path.resolve()),
-        "lock": _printable(made.lock_path.resolve()),
-        "project": _printable(made.project.root),
-        "project_from_output": _printable(relative_to(made.project.root, files.output.parent)),
-        "sources": [_printable(file.path) for module in made.modules for source in module.sources for file in source.files],
-        "notes": list(notes),
-    }
-
-
-def _printable(path: Path | str) -> str:
-    """The path as text, also where a folder far up has a name that is not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _commit(staging: Staging, made: Plan, files: Files, lock: Lock | None, manifest: Manifest, stack_lock: Path) -> None:
+def _commit(staging: Staging, made: Plan, files: Files, lock: Lock | None, manifest: Manifest, patience: Patience) -> None:
     """Put everything in place: the output and the ledger, then the lock, and the manifest last."""
     with ExitStack() as stack:
-        if lock is not None:
+        if lock is None:
+            clear_hold(made.lock_path)
+        else:
             if not made.lock_path.parent.is_dir():
                 raise OutputError(f"the folder '{shown(made.lock_path.parent)}' of the lock does not exist")
             check_place(made.lock_path, [made.config.path])
-            stack.enter_context(held(stack_lock))
+            stack.enter_context(held(made.lock_path, patience))
             refuse_changed_lock(made)
             staging.write(made.lock_path, lock.to_bytes())
         staging.write(files.manifest, manifest.to_bytes())
+        remove_replaced(files, manifest.outputs[0].packing)
         staging.commit()
 
 
@@ -317,8 +255,6 @@ def refuse_changed_lock(made: Plan) -> None:
     Raises:
         BusyError: another run wrote it since.
     """
-    from teapot.engine.planning import read_lock
-
     now = read_lock(made.lock_path)
     if now is not None and now != made.old and not (made.config.overrides and made.old is None):
         raise BusyError(f"another run has written '{shown(made.lock_path)}' since this one began", hint="run again")

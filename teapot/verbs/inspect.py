@@ -11,7 +11,7 @@ from teapot.engine.findings import Found
 from teapot.engine.local import Engine, Run
 from teapot.engine.looking import look
 from teapot.engine.planning import Options, Plan, load_modules, lock_of, lock_path_of, one_kind, pin_all, read_config, read_lock
-from teapot.errors import ConfigError, DataError, Problems, TeapotError
+from teapot.errors import ConfigError, DataError, Problems, TeapotError, redacted
 from teapot.filters import compile_filters
 from teapot.lock import Lock
 from teapot.mapping import build_mapper
@@ -21,6 +21,7 @@ from teapot.project import Project, find_project, shown
 from teapot.registry import Located, Locations, Registry, load_module_file
 from teapot.sources.local import find_files
 from teapot.sources.pinning import Pinner
+from teapot.templatefile import with_template
 from teapot.verbs.several import Several
 from teapot.writer import scratch_folder
 
@@ -131,7 +132,7 @@ def _source_info(located: Located, lock: Lock | None, pinner: Pinner) -> SourceI
             cached = all(pinner.hub.is_cached(origin.repo, commit, file.path) for file in locked.pin.files)
             state = "cached" if cached else "not cached"
     elif isinstance(origin, PathOrigin):
-        where, state = origin.path, _local_state(located, origin)
+        where, state = redacted(origin.path), _local_state(located, origin)
     else:
         where, state = origin.url.partition("?")[0], _url_state(pinner, origin)
     return SourceInfo(located.id, located.module, located.source.use, where, located.via, pin, state)
@@ -198,7 +199,7 @@ def single_plan(project: Project, module: Module, options: Options, report: Repo
     use = ModuleUse(module.name, place=module.place)
     config = Config(name="peek", path=project.root / "peek.config", modules=(use,))
     registry = Registry(project)
-    pinner = Pinner(offline=options.offline, report=report)
+    pinner = Pinner(offline=options.offline, timeout=options.timeout, report=report)
     pinned = pin_all(config, [module], Locations(registry, options.sources, options.environ), None, pinner, frozenset())
     lock, planned = lock_of(config, [module], pinned, None, options)
     return Plan(project, config, one_kind([module]), planned, lock, None, lock_path_of(config.path), ())
@@ -271,8 +272,9 @@ def check_config(path: Path, options: Options) -> Config:
     Raises:
         ConfigError: everything that is wrong.
     """
-    config = read_config(path, options.overrides)
-    registry = Registry(find_project(path, options.project))
+    project = find_project(path, options.project)
+    config = with_template(read_config(path, options.overrides), project)
+    registry = Registry(project)
     modules = load_modules(config, registry)
     one_kind(modules)
     Locations(registry, options.sources, options.environ).locate(modules)

@@ -9,8 +9,9 @@ from pathlib import Path
 from teapot.engine.planning import Options
 from teapot.errors import CheckFailed, Place
 from teapot.manifest import Manifest
-from teapot.project import shown
-from teapot.verbs.compose import Files, Watch, compose
+from teapot.project import followed, shown
+from teapot.verbs.compose import Watch, compose
+from teapot.verbs.files import Files
 from teapot.verbs.validate import Report, find_lock, is_same_file, projects_of_run
 
 
@@ -23,13 +24,20 @@ def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None =
     manifest = report.manifest
     if manifest is None:
         return
-    files = Files(file)
+    files = Files.of(file)
+    output = manifest.outputs[0]
     root = project_of(manifest, files, options.project, lock)
     config = root / manifest.config
+    if "\0" in manifest.config or not followed(config).is_relative_to(followed(root)):
+        raise CheckFailed(
+            f"the manifest names the config '{manifest.config}', which lies outside of the project '{shown(root)}'",
+            Place(shown(files.manifest)),
+            "compose again, and compare",
+        )
     if not config.is_file():
         raise CheckFailed(f"there is no config '{shown(config)}'", Place(shown(files.manifest)), "say where the project is with --project")
     with tempfile.TemporaryDirectory(prefix="teapot-") as folder:
-        again = Files(Path(folder) / file.name)
+        again = Files(Path(folder) / files.output.name)
         if manifest.lock.base == "output":
             shutil.copyfile(find_lock(manifest, files, lock, options.project), again.lock)
         made = Options(
@@ -39,9 +47,14 @@ def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None =
             locked=True,
             offline=options.offline,
             allow_code=options.allow_code,
+            timeout=options.timeout,
         )
-        compose(config, made, again.output, watch)
-        for old, new, noun in ((files.output, again.output, "output"), (files.manifest, again.manifest, "manifest")):
+        compose(config, made, again.output, watch, packing=output.packing)
+        pairs = [(files.manifest, again.manifest, "manifest")]
+        if output.compression == "none":  # compressed bytes may differ; that their lines do not is in the manifest
+            both = zip(files.packed(output.packing), again.packed(output.packing), strict=True)
+            pairs = [(old, new, "output") for old, new in both] + pairs
+        for old, new, noun in pairs:
             if not is_same_file(old, new):
                 report.fail(f"the rebuilt {noun} has other bytes", Place(shown(old)), "this file is not what its lock and its sources give")
     report.done("rebuild", "composed again from the lock: output, manifest")

@@ -38,4 +38,4 @@ class Several:
         """
         for error in self.errors:
             if error.exit == self.exit:
-                raise type(error)(self.problems)
+                raise error.of(self.problems)

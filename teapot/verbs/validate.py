@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from teapot.checks.content import Content, File
 from teapot.checks.findings import MAX_PROBLEMS
 from teapot.checks.output import Effort, check_output
 from teapot.engine.planning import MAX_LOCK
@@ -20,9 +21,11 @@ from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.jsontext import JsonError, decode
 from teapot.lock import Lock, parse_lock
 from teapot.manifest import Manifest, Output, parse_manifest
+from teapot.model import Packing
 from teapot.progress import Progress, quiet
 from teapot.project import read_bytes, shown
-from teapot.verbs.compose import Files
+from teapot.shards import is_shard
+from teapot.verbs.files import Files, stored_digests, strays
 
 __all__ = ["MAX_PROBLEMS", "Report", "find_lock", "is_same_file", "projects_of_run", "validate"]
 
@@ -81,7 +84,7 @@ def validate(
     """Check an output. Findings are in the report; nothing is raised for them.
 
     Args:
-        file: the output, ``….jsonl``.
+        file: the output, ``….jsonl``, or any file of its set: a shard, the manifest.
         lock: where the lock is, if not where the manifest says.
         project: the folder that the manifest's paths are relative to, if it is not the output's.
         no_lock: do not demand the lock; the report says that it was not checked.
@@ -89,18 +92,22 @@ def validate(
         effort: with how many workers. It changes nothing of the report.
     """
     report = Report(shown(file))
-    files = Files(file)
+    files = Files.of(file)
     try:
-        manifest = _read_manifest(files)
+        manifest = read_manifest(file, files)
         report.manifest = manifest
         report.done("manifest", "canonical form, own digest, counts")
         output = manifest.outputs[0]
-        if output.file != file.name or manifest.ledger.file != files.ledger.name:
+        if output.file != files.output.name or manifest.ledger.file != files.ledger.name:
             report.fail(
-                f"the manifest is of '{output.file}', not of '{file.name}'",
+                f"the manifest is of '{output.file}', not of '{files.output.name}'",
                 Place(shown(files.manifest)),
                 "keep the names of the set as they were",
             )
+        elif (problem := strange_name(file, files, output)) and not is_shard(
+            file.name.partition(".jsonl")[0]
+        ):  # shards are all looked at below
+            report.problems.append(problem)
         _check_expected(report, expect, manifest, output)
         _check_lock(report, manifest, files, lock, project, no_lock)
         _check_output(report, files, manifest, effort, progress)
@@ -112,16 +119,34 @@ def validate(
     return report
 
 
-def _read_manifest(files: Files) -> Manifest:
-    if not files.output.is_file():
-        raise CheckFailed(f"there is no file '{shown(files.output)}'", hint="check the path; an output ends in .jsonl")
+def read_manifest(file: Path, files: Files) -> Manifest:
+    """The manifest of the set that a file belongs to.
+
+    Raises:
+        CheckFailed: the file or the manifest is not there, or the manifest is damaged.
+    """
+    if file != files.manifest and not file.is_file():
+        others = strays(files, ()) or [path.name for path in files.packed(Packing(compression="zstd")) if path.is_file()]
+        hint = f"give a file of the set that is there, such as '{others[0]}'" if others else "check the path; an output ends in .jsonl"
+        raise CheckFailed(f"there is no file '{shown(file)}'", hint=hint)
     if not files.manifest.is_file():
         raise CheckFailed(
             f"there is no manifest '{shown(files.manifest)}'",
-            Place(shown(files.output)),
+            Place(shown(file)),
             "without it nothing can be checked: compose again",
         )
     return parse_manifest(files.manifest.read_bytes(), shown(files.manifest))
+
+
+def strange_name(file: Path, files: Files, output: Output) -> Problem | None:
+    """Why a file is none of the output's set, though it is called like one."""
+    names = [path.name for path in files.packed(output.packing)]
+    if file.name in names or file in (files.manifest, files.ledger, files.run):
+        return None
+    whole = f"'{names[0]}'" if len(names) == 1 else f"'{names[0]}' and {len(names) - 1} more"
+    return Problem(
+        f"the file is not one of this output: its manifest names {whole}", Place(shown(file)), "compose again, or remove the file"
+    )
 
 
 def _check_expected(report: Report, expect: str | None, manifest: Manifest, output: Output) -> None:
@@ -211,20 +236,55 @@ def _check_agreement(report: Report, manifest: Manifest, lock: Lock, name: str) 
 
 def _check_output(report: Report, files: Files, manifest: Manifest, effort: Effort, progress: Progress) -> None:
     output = manifest.outputs[0]
-    size = files.output.stat().st_size
-    if size != output.size:
-        report.fail(f"the file has {size} bytes; the manifest says {output.size}", Place(report.file), "compose again")
-    result = check_output(files.output, files.ledger, manifest, effort, progress)
-    for problem in result.problems[: result.of_rows]:
+    _check_presence(report, files, output)
+    content = content_of(files, output)
+    for file in () if content.is_packed else content.files:
+        if (size := file.path.stat().st_size) != file.said.size:
+            report.fail(f"the file has {size} bytes; the manifest says {file.said.size}", Place(file.name), "compose again")
+    result = check_output(content, files.ledger, manifest, effort, progress)
+    for problem in [*result.of_files, *result.problems[: result.of_rows]]:
         report.fail(problem.message, problem.place, problem.hint)
     report.suppressed += result.unlisted
     for problem in result.problems[result.of_rows :]:
         report.fail(problem.message, problem.place, problem.hint)
     if result.error is not None:
         raise result.error
-    report.done("output", f"{size} bytes, {result.blocks} blocks of 8 MiB, SHA-256")
+    packed = f" in {len(content.files)} files" if content.is_packed else ""
+    report.done("output", f"{result.size} bytes{packed}, {result.blocks} blocks of 8 MiB, SHA-256")
+    if content.is_compressed and any(file.stored is None for file in content.files):
+        report.skipped.append(f"the compressed bytes were not compared: '{shown(files.run)}' does not have their SHA-256")
     report.done("rows", f"{result.rows} rows: form, digest, order, id, license")
     report.done("ledger", f"{manifest.ledger.rows} entries: content, counts by module and reason")
+
+
+def _check_presence(report: Report, files: Files, output: Output) -> None:
+    """Every file of the output is there, and no shard of another one.
+
+    Raises:
+        CheckFailed: one is not.
+    """
+    packed = files.packed(output.packing)
+    for name in strays(files, [path.name for path in packed]):
+        message = "the file is a shard of no output: the manifest does not name it"
+        report.fail(message, Place(shown(files.beside(name))), "remove it, so that nobody takes it for a part")
+    missing = [path for path in packed if not path.is_file()]
+    if missing:
+        hint = "compose again, or restore the whole set of files"
+        raise CheckFailed([Problem(f"there is no file '{shown(path)}'", Place(shown(files.manifest)), hint) for path in missing])
+
+
+def content_of(files: Files, output: Output) -> Content:
+    """The files of an output, which must all be there.
+
+    Raises:
+        OSError: one is not.
+    """
+    is_compressed = output.compression != "none"
+    stored = stored_digests(files) if is_compressed else {}
+    paths = files.packed(output.packing)
+    parts = [File(path, shown(path), part, stored.get(part.file)) for path, part in zip(paths, output.files, strict=True)]
+    name = parts[0].name if len(parts) == 1 else shown(files.beside(f"{files.stem}-*-of-{paths[0].name.rpartition('-of-')[2]}"))
+    return Content.of(name, parts, is_compressed)
 
 
 def is_same_file(one: Path, other: Path) -> bool:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from teapot.checks.bytes import Range
+from teapot.checks.content import Content, File
 from teapot.checks.findings import MAX_PROBLEMS
 from teapot.checks.ids import MOST_BITS, IdMarks, partition_bits, repeated_ids
 from teapot.checks.ledger import NONE
@@ -25,6 +26,7 @@ from teapot.errors import CheckFailed
 from teapot.ledger import Entry
 from teapot.manifest import Manifest, parse_manifest
 from teapot.progress import Tick
+from teapot.verbs.validate import content_of
 from tests.faults import tiny
 from tests.faults.tiny import Made, chat, made_of
 from tests.helpers import Project
@@ -64,7 +66,8 @@ def manifest_of(made: Made, block: int) -> Manifest:
 
 
 def found(made: Made, effort: Effort) -> Result:
-    return check_output(made.output, made.ledger, manifest_of(made, effort.block), effort)
+    manifest = manifest_of(made, effort.block)
+    return check_output(content_of(made.files, manifest.outputs[0]), made.ledger, manifest, effort)
 
 
 def same_for_all(made: Made) -> Result:
@@ -87,7 +90,8 @@ def test_nothing_is_wrong(made: Made) -> None:
 
 def test_progress_ends_with_everything(made: Made) -> None:
     ticks: list[Tick] = []
-    check_output(made.output, made.ledger, manifest_of(made, 1000), Effort(block=1000), ticks.append)
+    manifest = manifest_of(made, 1000)
+    check_output(content_of(made.files, manifest.outputs[0]), made.ledger, manifest, Effort(block=1000), ticks.append)
     assert ticks[-1] == Tick("check", len(made.lines()), made.output.stat().st_size, 1.0)
     assert [tick.rows for tick in ticks] == sorted(tick.rows for tick in ticks)
 
@@ -164,7 +168,7 @@ def test_an_end_that_is_no_line(made: Made, cut: bytes) -> None:
 def test_an_empty_output(made: Made) -> None:
     made.output.write_bytes(b"")
     result = same_for_all(made)
-    assert (result.rows, result.blocks) == (0, 0)
+    assert (result.rows, result.blocks, result.size) == (0, 0, 0)
     assert any("the file has 0 rows" in one for one in said(result))
 
 
@@ -241,7 +245,8 @@ def test_pandas_is_not_imported(made: Made) -> None:
 
 
 def test_an_output_that_changes_while_it_is_read(made: Made, tmp_path: Path) -> None:
-    job = Job(made.output, "out", manifest_of(made, 1000), tmp_path, 0)
+    manifest = manifest_of(made, 1000)
+    job = Job(Content("out", (File(made.output, "out", manifest.outputs[0].files[0]),)), manifest, tmp_path, 0)
     crew = RangeCrew(job, 0)
     with pytest.raises(CheckFailed, match="the file changed while it was read"):
         crew.check(Request(Range(0, 0, 1000, 1, 999), NONE))
