@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-.PHONY: demo bench bench-large test test-pythons check fix coverage clean help
+.PHONY: test-ray fuzz test-templates demo bench bench-large test faults test-pythons check fix coverage clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,44 @@ demo: $(STAMPS)/run  ## set up, compose the bundled mix, validate it, show what 
 
 test: $(STAMPS)/test  ## run every test (no network, no data beyond this checkout)
 	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile -q
+
+REPORT := $(CURDIR)/build/faults/report.jsonl
+
+faults: $(STAMPS)/test  ## try every fault, and say by guarantee how many were silently wrong (minutes)
+	@mkdir -p $(dir $(REPORT)) && rm -f $(REPORT)
+	@TEAPOT_FAULTS=all TEAPOT_FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist worksteal -q \
+	  -p tests.faults.elsewhere tests/faults $$($(BIN)/python -m tests.faults.elsewhere); code=$$?; \
+	  $(BIN)/python -m tests.faults.table $(REPORT) && exit $$code
+
+FUZZ_RUNS ?= 1000000
+FUZZ_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+fuzz: build/fuzz-venv/.ready  ## fuzz every reader with atheris, guided by coverage: FUZZ_RUNS=10000000 FUZZ_JOBS=2 (docs/fuzzing.md)
+	build/fuzz-venv/bin/python -m tests.fuzz.all $(FUZZ_RUNS) $(FUZZ_JOBS) $(FUZZ_TARGETS)
+
+build/fuzz-venv/.ready: pyproject.toml
+	@$(PYTHON) -m venv build/fuzz-venv
+	@PYTHONWARNINGS=ignore build/fuzz-venv/bin/python -m pip install -q --disable-pip-version-check -e . "atheris==3.0.0"
+	@touch $@
+
+test-templates: $(STAMPS)/test build/templates-venv/.ready  ## templates beside the models' own and beside transformers (downloads both); writes docs/templates-table.md
+	$(BIN)/python -m tests.templates.table
+	build/templates-venv/bin/python -m pytest -q -rs tests/templates
+
+build/templates-venv/.ready: pyproject.toml
+	@$(PYTHON) -m venv build/templates-venv
+	@build/templates-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@build/templates-venv/bin/python -m pip install -q --disable-pip-version-check -e . --group test "transformers>=5,<6" "jinja2>=3.1.6"
+	@touch $@
+
+test-ray: build/ray-venv/.ready  ## the Ray engine with Ray itself, on one node and two, with workers and nodes lost (minutes)
+	build/ray-venv/bin/python -m pytest -q tests/ray
+
+build/ray-venv/.ready: pyproject.toml
+	@$(PYTHON) -m venv build/ray-venv
+	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check -e ".[ray]" --group test
+	@touch $@
 
 PYTHONS ?= python3.10 python3.12 python3.13
 

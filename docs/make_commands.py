@@ -36,6 +36,7 @@ MEANINGS = {
     Exit.UNWRITABLE: "the output (or the standard output) cannot be written",
     Exit.BUSY: "another run holds the output",
     Exit.BUG: "a bug in Teapot",
+    Exit.HUNG_UP: "the terminal went away",
     Exit.INTERRUPTED: "interrupted",
     Exit.TERMINATED: "terminated",
 }
@@ -49,6 +50,18 @@ ENVIRONMENT = """\
 | `HF_HUB_OFFLINE=1` | as `--offline` |
 | `TEAPOT_DEBUG=1` | print the traceback of what Teapot calls a bug |
 | `NO_COLOR`, `FORCE_COLOR` | no colours; colours where there is no terminal too |
+"""
+
+
+NETWORK = """\
+## The network
+
+Sources on the Hub and at an address (`url:`) are downloaded, everything else stays on this machine. What comes is verified before it is used: against the lock,
+else against the Hub's list of files, or the module's `sha256`. `--timeout SECONDS` says how long a server may leave a request unanswered, and how long an answer may
+come more slowly than a KiB a second; 30 by default. What may pass (a broken connection, silence, the statuses 408, 425, 429 and 5xx) is tried five times in all; the pauses
+grow from 1 to 8 seconds at the default timeout and with it in proportion, and all pauses for one file are at most eleven times the timeout. A server that
+asks for a longer pause (`Retry-After`) is not waited for: the error says how long it asked for. So every request ends, whatever the other side does. An answer that is no file is
+read up to 64 MiB, a file no further than the size that it is known to have (`url:`: 64 GiB). The access token goes to the Hub alone, never to where it redirects.
 """
 
 
@@ -92,7 +105,7 @@ def spelling(option: click.Option) -> str:
 
 def document() -> str:
     codes = "".join(f"| {int(code)} | {meaning} |\n" for code, meaning in MEANINGS.items())
-    return "\n".join([HEAD + codes, *(section(name, command) for name, command in every_command()), ENVIRONMENT])
+    return "\n".join([HEAD + codes, *(section(name, command) for name, command in every_command()), NETWORK, ENVIRONMENT])
 
 
 if __name__ == "__main__":

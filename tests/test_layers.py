@@ -15,8 +15,8 @@ ROOT = Path(teapot.__file__).parent
 LAYERS = {
     "words": "errors model hashing progress jsontext jcs",
     "pure": """yamltext yamlscalars yamlerrors checking config configs_merge configs_modules configs_training modules modules_format modules_rules
-        modules_sources sourcesfile weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping""",
-    "edges": "project registry sources ledger writer",
+        modules_sources sourcesfile shards frames weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping templates""",
+    "edges": "project registry sources ledger writer templatefile",
     "engine": "engine",
     "checks": "checks",
     "verbs": "verbs",
@@ -28,7 +28,7 @@ LAYERS = {
 LEVEL = {name: number for number, names in enumerate(LAYERS.values()) for name in names.split()}
 WITHOUT_IO = frozenset(f"{layer}" for name in ("words", "pure") for layer in LAYERS[name].split())
 
-HEAVY = frozenset({"datasets", "huggingface_hub", "pyarrow", "zstandard", "license_expression", "jsonschema", "httpx", "httpx2", "rich"})
+HEAVY = frozenset({"datasets", "huggingface_hub", "pyarrow", "zstandard", "license_expression", "jsonschema", "httpx", "httpx2", "rich", "ray"})
 """Imported where they are used, inside functions, because they are slow to import."""
 
 IO_MODULES = frozenset(

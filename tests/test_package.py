@@ -25,6 +25,7 @@ DATA = {
     "teapot/starter/modules/local/hello/data/hello.jsonl",
     "teapot/starter/teapot.sources.yaml",
     *(f"teapot/schemas/{name}.schema.json" for name in ("config", "module", "sources", "output")),
+    *(f"teapot/templates/builtin/{name}.jinja" for name in ("apertus", "chatml", "llama3", "mistral", "qwen")),
 }
 
 

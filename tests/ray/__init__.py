@@ -1,0 +1,1 @@
+"""The Ray engine with Ray itself: ``make test-ray``."""
