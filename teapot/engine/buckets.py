@@ -20,8 +20,10 @@ DATA, INDEX, IDS = "data", "index", "ids"
 FLUSH = 192 * 1024
 """How many bytes of one bucket a worker holds back before it appends them to the bucket's file, at most."""
 
-HELD = 24 * 1024 * 1024
-"""How many bytes of all buckets together a worker holds back."""
+HELD = {DATA: 24 * 1024 * 1024}
+"""How many bytes of a kind a worker holds back, of all buckets together; of those that are not named:"""
+
+HELD_ELSE = 6 * 1024 * 1024
 
 
 def bucket_file(folder: Path, kind: str, worker: int, bucket: int) -> Path:
@@ -35,7 +37,7 @@ class Appender:
         self._folder = folder
         self._kind = kind
         self._worker = worker
-        self._flush = min(FLUSH, HELD // buckets)
+        self._flush = min(FLUSH, HELD.get(kind, HELD_ELSE) // buckets)
         self._held: list[bytearray] = [bytearray() for _ in range(buckets)]
         self.sizes = [0] * buckets
         for bucket in range(buckets):
