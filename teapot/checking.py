@@ -22,6 +22,9 @@ T = TypeVar("T")
 MAX_TEXT = 200
 """The longest name of a column, split, revision and the like."""
 
+MAX_PROBLEMS = 1000
+"""After so many nobody reads on; to look for the nearest name of each of a million unknown keys would take minutes."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAME = re.compile(NAME_PATTERN)
 
@@ -66,13 +69,17 @@ class Fields:
 
 
 class Check:
-    """The getters. ``what`` is the name of the value in messages."""
+    """The getters. ``what`` is the name of the value in messages. With :data:`MAX_PROBLEMS` they raise :class:`ConfigError`."""
 
     def __init__(self, problems: Problems | None = None) -> None:
         self.problems = Problems() if problems is None else problems
 
     def add(self, message: str, place: Place | None = None, hint: str | None = None) -> None:
+        """Raises :class:`ConfigError` when there are too many to go on."""
         self.problems.add(message, place, hint)
+        if len(self.problems.found) >= MAX_PROBLEMS:
+            self.problems.add(f"there are {MAX_PROBLEMS} problems or more; these are the first of them")
+            self.finish()
 
     def finish(self) -> None:
         """Raise :class:`ConfigError` if anything is wrong: file by file as they came up, from top to bottom in each."""
@@ -131,14 +138,17 @@ class Check:
             self.add(f"{what} is an empty list", node.place, "name at least one")
             return None
         found: list[T] = []
+        seen: set[object] = set()
         for entry in node.items:
             before = len(self.problems.found)
             value = item(entry)
             if len(self.problems.found) > before or value is None:
                 continue
-            if unique and value in found:
-                self.add(f"{what} names '{excerpt(str(value))}' twice", entry.place, "keep one of the two")
-                continue
+            if unique:
+                if value in seen:
+                    self.add(f"{what} names '{excerpt(str(value))}' twice", entry.place, "keep one of the two")
+                    continue
+                seen.add(value)
             found.append(value)
         return tuple(found)
 
@@ -244,6 +254,8 @@ class Check:
             return None
         if "\\" in value:
             self.add(f"{what} '{excerpt(value)}' has a backslash", node.place, "write '/' between folders")
+        elif "://" in value:
+            self.add(f"{what} is an address, not a path", node.place, "a source's address goes under 'url', with its 'sha256'")
         elif value.startswith("/") or re.match(r"[A-Za-z]:", value):
             self.add(f"{what} '{excerpt(value)}' is an absolute path", node.place, "write a relative path")
         elif ".." in value.split("/"):

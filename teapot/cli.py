@@ -23,6 +23,7 @@ from teapot import __version__
 from teapot.errors import Exit, Problem, TeapotError
 from teapot.ui import Mode, NoStandardOutput, Ui, standard_output
 from teapot.usage import Group, usage_problem
+from teapot.writer import INTERRUPTS
 
 TORN = "an earlier output is as it was, or 'teapot validate compose FILE' calls the new one torn"
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "modules": "List the modules of the project.",
     "sources": "Show where each source lives and whether it is at hand.",
     "peek": "Show what a module's records become, or why they are refused.",
+    "render": "Show a row as the model will see it through a chat template.",
     "init": "Start a new project that composes at once.",
 }
 
@@ -69,18 +71,30 @@ def group() -> None:
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived."""
+    """SIGTERM or SIGHUP arrived: ``exit`` says which."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        self.exit = Exit.TERMINATED if number == signal.SIGTERM else Exit.HUNG_UP
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+class Ending:
+    """The handler of signals that end a run. The first one does; those after it find it cleaning up, which takes a moment and must not be cut short."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if not self._begun:
+            self._begun = True
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _terminate)
+    ending = Ending()
+    for number in INTERRUPTS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, ending)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
@@ -128,11 +142,11 @@ def _run(arguments: list[str], ui: Ui) -> int:
     except (KeyboardInterrupt, click.Abort):
         ui.errors([Problem("interrupted", hint=TORN)], Exit.INTERRUPTED)
         return Exit.INTERRUPTED
-    except Terminated:
-        ui.errors([Problem("terminated", hint=TORN)], Exit.TERMINATED)
-        return Exit.TERMINATED
-    except SystemExit as ended:  # how click ends a completion, and what it makes of a reader that went away
-        if ended.code:
+    except Terminated as ended:
+        ui.errors([Problem("terminated", hint=TORN)], ended.exit)
+        return ended.exit
+    except SystemExit as left:  # how click ends a completion, and what it makes of a reader that went away
+        if left.code:
             raise NoStandardOutput(None) from None
         return Exit.OK
     except NoStandardOutput:

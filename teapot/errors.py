@@ -6,8 +6,9 @@ wrong at once, and the exit code that the command line ends with. ``teapot.cli``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 
@@ -21,6 +22,7 @@ class Exit(IntEnum):
     UNWRITABLE = 4  # the output cannot be written
     BUSY = 5  # another run holds the output
     BUG = 70
+    HUNG_UP = 129  # 128 and the number of the signal, as shells have it
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -42,13 +44,32 @@ class Place:
         return text
 
 
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3})([^\s'\"]*@)?([^\s'\"?#]*)([?#][^\s'\"]*)?")
+"""An address in a text, also with the slashes that are left of it in a path: its scheme, a user part, host and path, a query or fragment."""
+
+
+def redacted(text: str) -> str:
+    """The text with ``…`` in place of what may be a secret in its addresses: user parts, queries, fragments."""
+    if ":/" not in text:
+        return text
+    return _ADDRESS.sub(lambda found: f"{found[1]}{'…@' if found[2] else ''}{found[3]}{'?…' if found[4] else ''}", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: what, where, and what to do about it."""
+    """One thing that is wrong: what, where, and what to do about it. Wherever it is told, it holds no secret of an address."""
 
     message: str
     place: Place | None = None
     hint: str | None = None
+
+    def __post_init__(self) -> None:
+        if ":/" in self.message:
+            object.__setattr__(self, "message", redacted(self.message))
+        if self.place is not None and ":/" in self.place.file:
+            object.__setattr__(self, "place", replace(self.place, file=redacted(self.place.file)))
+        if self.hint is not None and ":/" in self.hint:
+            object.__setattr__(self, "hint", redacted(self.hint))
 
 
 class TeapotError(Exception):
@@ -67,6 +88,11 @@ class TeapotError(Exception):
             raise ValueError("an error needs a problem")
         self.problems = problems
         super().__init__("\n".join(problem.message for problem in problems))
+
+    def of(self, problems: Iterable[Problem]) -> TeapotError:
+        """An error of the same kind with these problems. A class that is made in a way of its own gives one of the kind above it."""
+        kinds = (kind for kind in type(self).__mro__ if issubclass(kind, TeapotError))
+        return next(kind for kind in kinds if "__init__" not in vars(kind) or kind is TeapotError)(problems)
 
     def __reduce__(self) -> tuple[type[TeapotError], tuple[tuple[Problem, ...]]]:
         """Errors come back from worker processes."""

@@ -44,8 +44,8 @@ _quote = json.JSONEncoder(ensure_ascii=False).encode
 def canonical(value: Json) -> bytes:
     """The RFC 8785 form of ``value``, in UTF-8.
 
-    Raises :class:`JsonError` for a number that is not finite, an integer beyond 2^53 either way, and half a surrogate pair; :class:`TypeError` for
-    what is not a JSON value at all.
+    Raises :class:`JsonError` for a number that is not finite, one that would be written as an integer beyond 2^53 either way (whole ones up to
+    10^21), and half a surrogate pair; :class:`TypeError` for what is not a JSON value at all.
     """
     try:
         if _is_plain(value):
@@ -165,6 +165,8 @@ def _number(value: float) -> str:
     digits = written.rstrip("0")
     # The value is 0.DIGITS * 10**point.
     if len(digits) <= point <= 21:
+        if abs(value) > MAX_INTEGER:  # it would be written as such an integer, and be refused, or be another number, when it is read again
+            raise JsonError(f"the number {value!r} is a whole one beyond 2^53, where JSON readers stop agreeing", code="integer-range")
         return sign + digits + "0" * (point - len(digits))
     if 0 < point <= 21:
         return f"{sign}{digits[:point]}.{digits[point:]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -13,10 +14,14 @@ T = TypeVar("T")
 
 HEX64 = frozenset("0123456789abcdef")
 
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Controls beyond ASCII, breaks of lines and paragraphs, marks of direction. Spelled out, so that every version of Unicode agrees."""
+
 
 def document_bytes(value: Mapping[str, Any]) -> bytes:
-    """The canonical form: keys sorted, two spaces of indent, UTF-8 without escapes that JSON does not need, one newline at the end."""
-    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """The canonical form: keys sorted, two spaces of indent, UTF-8, one newline at the end. Escaped is what JSON demands, and what terminals obey."""
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return (text if text.isascii() and "\x7f" not in text else _OBEYED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)).encode()
 
 
 def parse_document(data: bytes, file: str, noun: str, hint: str) -> Field:

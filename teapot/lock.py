@@ -120,7 +120,11 @@ def parse_lock(data: bytes, file: str) -> Lock:
             "install a newer Teapot, or lock anew",
         )
     if (algorithm := top["algorithm"].text()) != ALGORITHM:
-        top["algorithm"].fail(f"is '{algorithm}', but this Teapot knows '{ALGORITHM}'")
+        raise CheckFailed(
+            f"the lock is of the algorithm '{algorithm}', but this Teapot knows '{ALGORITHM}'",
+            Place(file),
+            "install a newer Teapot, or lock anew",
+        )
     settings = top["settings"].mapping()
     _check_digest(top["settings_sha256"], settings_digest(settings))
     modules = {name: _read_module(module) for name, module in top["modules"].items()}

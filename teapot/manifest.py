@@ -207,8 +207,10 @@ def parse_manifest(data: bytes, file: str) -> Manifest:
         raise CheckFailed(
             f"the manifest has version {version}, but this Teapot reads version {MANIFEST_VERSION}", Place(file), "install a newer Teapot"
         )
-    if top["algorithm"].text() != ALGORITHM:
-        top["algorithm"].fail(f"is not '{ALGORITHM}'")
+    if (algorithm := top["algorithm"].text()) != ALGORITHM:
+        raise CheckFailed(
+            f"the manifest is of the algorithm '{algorithm}', but this Teapot knows '{ALGORITHM}'", Place(file), "install a newer Teapot"
+        )
     bare = {key: value for key, value in top.mapping().items() if key != "digest"}
     if top["digest"].sha256() != sha256_hex(document_bytes(bare)):
         top["digest"].fail("does not match its content")

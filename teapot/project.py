@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Project:
 
     def relative(self, path: Path) -> str:
         """The path as the project names it, with ``/``; it starts with ``..`` where it lies outside."""
-        return _relative(path.resolve(), self.root)
+        return _relative(followed(path), self.root)
 
 
 def find_project(config: Path | None, given: Path | None) -> Project:
@@ -39,13 +40,18 @@ def find_project(config: Path | None, given: Path | None) -> Project:
         return Project(given.resolve())
     if config is None:
         return Project(Path.cwd().resolve())
-    folder = config.resolve().parent
+    folder = followed(config).parent
     if (folder / "modules").is_dir():
         return Project(folder)
     for above in (folder, *folder.parents):
         if above.name == "configs":
             return Project(above.parent)
     return Project(folder)
+
+
+def followed(path: Path) -> Path:
+    """The path, absolute, with symbolic links followed as far as they lead; ``Path.resolve`` fails at a link to itself before Python 3.13."""
+    return Path(os.path.realpath(path))
 
 
 def shown(path: Path) -> str:
@@ -68,7 +74,7 @@ def _relative(path: Path, base: Path) -> str:
 
 def relative_to(path: Path, base: Path) -> str:
     """``path`` seen from ``base``, with ``..`` where it must be. Both are resolved first."""
-    return _relative(path.resolve(), base.resolve())
+    return _relative(followed(path), followed(base))
 
 
 def inside(folder: Path, name: str, place: Place | None) -> Path:
@@ -78,7 +84,7 @@ def inside(folder: Path, name: str, place: Place | None) -> Path:
         ConfigError: it leaves the folder, is missing, or is no regular file.
     """
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not followed(path).is_relative_to(followed(folder)):
         raise ConfigError(f"'{name}' leaves the folder '{shown(folder)}'", place, "keep the files of a module inside its folder")
     if not path.exists():
         raise ConfigError(f"the file '{shown(path)}' does not exist", place, "create it, or correct the name")

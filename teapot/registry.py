@@ -18,6 +18,8 @@ from teapot.sourcesfile import parse_sources
 
 MODULE_FILE = "module.yaml"
 ENV_PREFIX = "TEAPOT_SOURCE_"
+MAX_GUESSES = 20
+"""For how many unknown modules the nearest name is looked for: among ten thousand that takes a moment."""
 Via = Literal["module", "--source", "environment", "teapot.sources.yaml"]
 
 
@@ -51,6 +53,7 @@ class Registry:
         self.project = project
         self.folder = project.root / "modules"
         self._loaded: dict[str, Module] = {}
+        self._guesses = 0
 
     def names(self) -> list[str]:
         """The names of all modules of the project, sorted."""
@@ -72,7 +75,8 @@ class Registry:
     def _read(self, name: str, place: Place | None) -> Module:
         folder = self.folder / name
         if not re.fullmatch(f"{NAME_PATTERN}/{NAME_PATTERN}", name) or not (folder / MODULE_FILE).exists():
-            near = difflib.get_close_matches(name, self.names(), n=1)
+            self._guesses += 1
+            near = difflib.get_close_matches(name, self.names(), n=1) if self._guesses <= MAX_GUESSES else []
             hint = f"did you mean '{near[0]}'?" if near else f"modules live in '{shown(self.folder)}'; 'teapot modules' lists them"
             raise ConfigError(f"there is no module '{name}'", place, hint)
         path = inside(self.project.root, f"modules/{name}/{MODULE_FILE}", place)

@@ -84,7 +84,7 @@ def _mapped_path(check: Check, fields: Fields, path: Node, base: Path | None) ->
 
 
 def _path(check: Check, node: Node, text: str, base: Path | None) -> PathOrigin | None:
-    if re.match(r"[a-z][a-z0-9+.-]+://", text):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         check.add(f"'{excerpt(text.split('://')[0])}://' is not read here", node.place, _HINT)
         return None
     return PathOrigin(text, base)

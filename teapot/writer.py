@@ -12,6 +12,7 @@ import shutil
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,38 +66,83 @@ def undisturbed() -> Iterator[Callable[[], None]]:
         disturb()
 
 
+class Patience:
+    """For how many seconds, from the first time that it is needed, other runs are waited for. ``waited`` says whether it was needed."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+        self.waited = False
+
+    def wait(self) -> bool:
+        """Wait a moment; the answer is False, and at once, where the time is up."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + self._seconds
+        if now >= self._end:
+            return False
+        self.waited = True
+        time.sleep(min(MOMENT, self._end - now))
+        return True
+
+
+MOMENT = 0.05
+"""Seconds after which it is tried again to hold a file that another run holds."""
+
+
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, patience: Patience | None = None) -> Iterator[None]:
     """Hold ``path`` against other runs for as long as the block runs; a killed run lets go by itself.
 
     Raises:
-        BusyError: another run holds it.
+        BusyError: another run holds it, and patience is over.
         OutputError: the folder cannot be written.
     """
-    name = path.parent / f".{path.name}.teapot-lock"
-    with undisturbed() as disturb:
-        with writing(path):
-            handle = _acquire(name, path)
-        try:
-            disturb()
-            yield
-        finally:
-            with suppress(FileNotFoundError):
-                name.unlink()
-            os.close(handle)
+    name = _holder(path)
+    patience = patience or Patience()
+    while True:
+        with undisturbed() as disturb:
+            with writing(path):
+                handle = _acquire(name)
+            if handle is not None:
+                try:
+                    disturb()
+                    yield
+                finally:
+                    with suppress(OSError):  # a file that stays holds nobody up
+                        name.unlink()
+                    os.close(handle)
+                return
+        if not patience.wait():
+            raise BusyError(f"another run is writing '{shown(path)}'", hint="wait for it with --wait, or write elsewhere with -o")
 
 
-def _acquire(name: Path, path: Path) -> int:
+def clear_hold(path: Path) -> None:
+    """Remove the file by which a killed run held ``path``, if there is one and nobody else holds it now."""
+    if _holder(path).exists():
+        with suppress(BusyError, OutputError), held(path):
+            pass
+
+
+def _holder(path: Path) -> Path:
+    return path.parent / f".{path.name}.teapot-lock"
+
+
+def _acquire(name: Path) -> int | None:
+    """The handle that holds the file ``name``, or None where another run has it."""
     while True:
         handle = os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), name.stat()):
+                    return handle
         except BlockingIOError:
             os.close(handle)
-            raise BusyError(f"another run is writing '{shown(path)}'", hint="wait for it to end, or write elsewhere with -o") from None
-        with suppress(FileNotFoundError):
-            if os.fstat(handle).st_ino == name.stat().st_ino:
-                return handle
+            return None
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)  # the holder before us removed the file that we opened: take the new one
 
 
@@ -120,7 +166,7 @@ class Staging:
 
     def __exit__(self, *_: object) -> None:
         for temporary, _place in self._staged:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # the error that led here matters more, and the next run clears what is left
                 temporary.unlink()
 
     def temporary(self, place: Path) -> Path:

@@ -32,6 +32,10 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NUMBER_CHARS = 400
 MAX_EXCERPT = 60
+MAX_NODES = 2_000_000
+"""The most values and keys of a file: 16 MiB of ``a,`` would else take 1.5 GB."""
+MAX_PROBLEMS = 1000
+"""After so many nobody reads on, and a file of nothing else would take minutes."""
 MAX_REPORTED = 20
 """Of one kind of bad character: a binary file would otherwise be reported byte by byte."""
 
@@ -148,7 +152,8 @@ def _place_after(before: str, file: str) -> Place:
 
 # ---------------------------------------------------------------- events
 
-# The two parsers of PyYAML give the same events and marks except around these, where the C one is laxer (a test compares them).
+# The two parsers of PyYAML give the same events and marks except around these, where the C one is laxer (a test compares them); and except for a
+# '?' in unquoted text within brackets, such as [why?], which YAML allows and the Python one refuses.
 _PYTHON_ONLY = re.compile(r"\t|[|>][-+0-9]*#|(?:^|[\s\[{,])\?\s")
 _C_LOADER: Any = getattr(yaml, "CSafeLoader", None)
 
@@ -159,7 +164,7 @@ def _compose(text: str, file: str) -> _Composer:
         composer = _Composer(file)
         try:
             composer.compose(yaml.parse(text, Loader=_C_LOADER))
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, OverflowError):
             pass
         else:
             return composer
@@ -169,8 +174,8 @@ def _compose(text: str, file: str) -> _Composer:
     except yaml.YAMLError as error:
         # The events before the error stand, so what they showed is reported too.
         composer.problems.found.append(syntax_problem(error, file))
-    except ValueError:
-        # The parser makes a character of "\\U00110000" without a check.
+    except (ValueError, OverflowError):
+        # The parser makes a character of "\\U00110000" without a check, and of "\\U80110000" not even that.
         escape = _BEYOND_UNICODE.search(text)
         place = Place(file) if escape is None else _place_after(text[: escape.start()], file)
         composer.problems.add("an escape in double quotes names no character", place, "\\U0010ffff is the last one")
@@ -198,17 +203,25 @@ class _Composer:
         self.stack: list[_Frame] = []
         self.root: Node | None = None
         self.documents = 0
+        self.nodes = 0
 
     def compose(self, events: Iterable[Event]) -> None:
         for event in events:
+            if len(self.problems.found) >= MAX_PROBLEMS:
+                self.problems.add(f"there are more than {MAX_PROBLEMS} problems; the rest of the file was not read", self._place(event))
+                break
             if isinstance(event, DocumentStartEvent):
                 self.documents += 1
                 self._check_document(event)
                 if self.documents > 1:
                     break
             elif isinstance(event, (ScalarEvent, AliasEvent)):
+                if not self._count(event):
+                    break
                 self._add(self._leaf(event))
             elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+                if not self._count(event):
+                    break
                 if len(self.stack) == MAX_DEPTH:
                     self.problems.add(f"nested deeper than {MAX_DEPTH} levels", self._place(event))
                     break
@@ -259,6 +272,13 @@ class _Composer:
             self.problems.add(f"a number of {len(text)} characters is too long, and the limit is {MAX_NUMBER_CHARS}", place)
             return Scalar(0, text, False, place)
         return Scalar(resolve(text), text, False, place)
+
+    def _count(self, event: Event) -> bool:
+        """Whether there may be one more value."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self.problems.add(f"the file holds more than {MAX_NODES} values", self._place(event), "split it, for example with 'extends'")
+        return self.nodes <= MAX_NODES
 
     def _add(self, node: Node) -> None:
         frame = self.stack[-1] if self.stack else None

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from teapot import __version__
-from teapot.cli import COMMANDS, Terminated, _terminate, run
+from teapot.cli import COMMANDS, Ending, Terminated, run
 from teapot.commands import modules as modules_command
 from teapot.errors import Exit
 from tests.helpers import Project, fails, run_cli, snapshot, succeeds
@@ -159,13 +159,17 @@ def test_an_interrupt_ends_in_its_own_code(
     assert capsys.readouterr().err.startswith("\nerror: interrupted" if code is Exit.INTERRUPTED else "error: terminated")
 
 
-def test_the_handler_of_signals_raises() -> None:
-    with pytest.raises(Terminated):
-        _terminate(signal.SIGTERM, None)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_ends_the_run(number: int) -> None:
+    ending = Ending()
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
+        ending(number, None)
+    ending(number, None)  # the run is cleaning up
+    ending(signal.SIGTERM, None)
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.TERMINATED)]
+    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.HUNG_UP)]
 )
 def test_a_signal_leaves_nothing_behind(project: Project, number: signal.Signals, code: Exit) -> None:
     project.jsonl("modules/local/one/rows.jsonl", (row(number) for number in range(150_000)))
@@ -413,12 +417,14 @@ def test_every_command_is_listed_and_loads() -> None:
 def test_main(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     from teapot.cli import main
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setattr(sys, "argv", ["teapot", "--version"])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with pytest.raises(SystemExit) as ended:
             main()
-        assert signal.getsignal(signal.SIGTERM) is _terminate
+        assert isinstance(signal.getsignal(signal.SIGTERM), Ending)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, "as under nohup"
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -110,6 +110,8 @@ bad_rows:
   drop_up_to: 1
 output:
   file: train-x.jsonl
+  shards: 4
+  compression: zstd
 """,
     "extends: [base.config]\nmodules:\n  test/one: true\n",
 ]
@@ -324,7 +326,7 @@ def test_every_key_of_set() -> None:
         *(f"training.{key}" for key in configs_training.TRAINING_KEYS if key != "weights"),
         *(f"base.{key}" for key in configs_training.BASE_KEYS),
         *(key for key in config.CONFIG_KEYS if key not in ("extends",)),
-        "license.allowed", "bad_rows.drop_up_to", "output.file", "modules.test/one.weight", "modules.test/one.filters",
+        "license.allowed", "bad_rows.drop_up_to", "output.file", "output.shards", "output.compression", "modules.test/one.weight", "modules.test/one.filters",
         "modules.test/one.sources.one.weight", "modules.test/one.sources.one.filters", "training.weights",
     ]  # fmt: skip
     for key in keys:

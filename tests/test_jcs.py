@@ -16,7 +16,7 @@ from teapot.jsontext import JsonError, canonical, canonical_text, decode
 SUITE = Path(__file__).resolve().parents[1] / "../shared/suites/jcs/testdata"
 
 exact = st.integers(-(2**53), 2**53)
-# A whole double between 2^53 and 10^21 is written like an integer that would be refused when it is read back: ECMAScript's way.
+# A whole double between 2^53 and 10^21 would be written like an integer that is refused when it is read back: ECMAScript's way.
 doubles = st.floats(allow_nan=False, allow_infinity=False).filter(lambda value: not 2**53 < abs(value) < 1e21)
 json_values = st.recursive(
     st.none() | st.booleans() | exact | doubles | st.text(),
@@ -63,12 +63,9 @@ def test_every_character_both_ways():
         ("ffefffffffffffff", "-1.7976931348623157e+308"),
         ("4340000000000000", "9007199254740992"),
         ("c340000000000000", "-9007199254740992"),
-        ("4430000000000000", "295147905179352830000"),
         ("44b52d02c7e14af5", "9.999999999999997e+22"),
         ("44b52d02c7e14af6", "1e+23"),
         ("44b52d02c7e14af7", "1.0000000000000001e+23"),
-        ("444b1ae4d6e2ef4e", "999999999999999700000"),
-        ("444b1ae4d6e2ef4f", "999999999999999900000"),
         ("444b1ae4d6e2ef50", "1e+21"),
         ("3eb0c6f7a0b5ed8c", "9.999999999999997e-7"),
         ("3eb0c6f7a0b5ed8d", "0.000001"),
@@ -84,6 +81,15 @@ def test_every_character_both_ways():
 def test_numbers_of_the_appendix(bits, text):
     (value,) = struct.unpack(">d", bytes.fromhex(bits))
     assert canonical_text(value) == text
+
+
+@pytest.mark.parametrize("bits", ["4340000000000001", "4430000000000000", "444b1ae4d6e2ef4e", "444b1ae4d6e2ef4f", "c430000000000000"])
+def test_whole_numbers_that_would_be_such_integers(bits):
+    """Some of the appendix: RFC 8785 writes them as integers that not every reader takes for the same number."""
+    (value,) = struct.unpack(">d", bytes.fromhex(bits))
+    with pytest.raises(JsonError, match="is a whole one beyond 2\\^53") as caught:
+        canonical({"x": value})
+    assert caught.value.code == "integer-range"
 
 
 @pytest.mark.parametrize(

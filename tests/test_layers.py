@@ -28,7 +28,9 @@ LAYERS = {
 LEVEL = {name: number for number, names in enumerate(LAYERS.values()) for name in names.split()}
 WITHOUT_IO = frozenset(f"{layer}" for name in ("words", "pure") for layer in LAYERS[name].split())
 
-HEAVY = frozenset({"datasets", "huggingface_hub", "pyarrow", "zstandard", "license_expression", "jsonschema", "httpx", "httpx2", "rich", "ray"})
+HEAVY = frozenset(
+    {"datasets", "huggingface_hub", "pyarrow", "zstandard", "license_expression", "jsonschema", "httpx", "httpx2", "rich", "ray"}
+)
 """Imported where they are used, inside functions, because they are slow to import."""
 
 IO_MODULES = frozenset(

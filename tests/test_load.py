@@ -168,7 +168,7 @@ def test_a_changed_file_is_refused(project: Project) -> None:
 def test_a_missing_file_is_named(project: Project, missing: str) -> None:
     compose(project, [chat("What is two and two?", "Four.")])
     (project.root / missing).unlink()
-    with pytest.raises(CheckFailed, match=f"there is no file '{project.root / missing}'"):
+    with pytest.raises(CheckFailed, match=f"there is no (file|manifest) '{project.root / missing}'"):
         teapot.load(project.output("mix"))
 
 

@@ -460,7 +460,7 @@ def test_an_edited_setting_is_drift(project: Project) -> None:
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "version": (lambda lock: lock.update(lock_version=2), "the lock has version 2, but this Teapot reads version 1"),
     "no version": (lambda lock: lock.pop("lock_version"), "the top level of the lock has no 'lock_version'"),
-    "algorithm": (lambda lock: lock.update(algorithm="teapot/2"), "algorithm of the lock is 'teapot/2', but this Teapot knows 'teapot/1'"),
+    "algorithm": (lambda lock: lock.update(algorithm="teapot/2"), "the lock is of the algorithm 'teapot/2', but this Teapot knows 'teapot/1'"),
     "a key more": (lambda lock: lock.update(extra=1), "the top level of the lock has an unknown key 'extra'"),
     "a module's key more": (lambda lock: lock["modules"]["a/greet"].update(extra=1), "modules.a/greet of the lock has an unknown key 'extra'"),
     "a file's key more": (

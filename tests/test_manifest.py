@@ -11,7 +11,8 @@ import pytest
 
 from teapot.errors import CheckFailed
 from teapot.hashing import BLOCK
-from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output, SourceCount, parse_manifest
+from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output, Part, SourceCount, parse_manifest
+from teapot.model import Compression, Packing
 from teapot.rowform import RowForm
 from tests.faults.tiny import sign
 
@@ -103,7 +104,7 @@ A, D = ("modules", "a/all"), ("modules", "d/share")
 WRONG: list[tuple[Callable[[Document], None], str]] = [
     (at("manifest_version")(2), "the manifest has version 2, but this Teapot reads version 1"),
     (at("manifest_version")("1"), "manifest_version of the manifest is not a count"),
-    (at("algorithm")("teapot/2"), "algorithm of the manifest is not 'teapot/1'"),
+    (at("algorithm")("teapot/2"), "the manifest is of the algorithm 'teapot/2', but this Teapot knows 'teapot/1'"),
     (at("extra")(1), "the top level of the manifest holds what this Teapot does not know"),
     (at(*A, "extra")(1), "the top level of the manifest holds what this Teapot does not know"),
     (at("seed")(None), "the top level of the manifest has no 'seed'"),
@@ -213,3 +214,56 @@ def test_its_own_digest() -> None:
     del document["digest"]
     with pytest.raises(CheckFailed, match="has no 'digest'"):
         parse_manifest(document_bytes(document), "x")
+
+
+# ---------------------------------------------------------------- packed outputs
+
+
+def packed(*parts: Part, compression: Compression = "none", **changes: Any) -> Manifest:
+    output = replace(MANIFEST.outputs[0], parts=parts, compression=compression, **changes)
+    return replace(MANIFEST, outputs=(output,))
+
+
+ONE = Part("train-mix.jsonl.zst", 35, BLOCK + 1, "b" * 64)
+TWO = (Part("train-mix-00000-of-00002.jsonl", 17, 5, "1" * 64), Part("train-mix-00001-of-00002.jsonl", 18, BLOCK - 4, "2" * 64))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "packing"),
+    [
+        (MANIFEST, Packing()),
+        (packed(ONE, compression="zstd"), Packing(None, "zstd")),
+        (packed(*TWO), Packing(2)),
+        (packed(*(replace(part, file=f"{part.file}.zst") for part in TWO), compression="zstd"), Packing(2, "zstd")),
+        (packed(replace(ONE, file="train-mix-00000-of-00001.jsonl")), Packing(1)),
+    ],
+)
+def test_round_trip_of_packed_outputs(manifest: Manifest, packing: Packing) -> None:
+    found = parse_manifest(manifest.to_bytes(), "x")
+    assert found == manifest and found.outputs[0].packing == packing
+    assert ("files" in found.to_dict()["outputs"][0]) is not packing.is_plain
+    assert found.outputs[0].files == (found.outputs[0].parts or (replace(ONE, file="train-mix.jsonl"),))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "what"),
+    [
+        (packed(ONE), "names other files than those of its shards"),
+        (packed(replace(ONE, file="train-mix.jsonl")), "names other files than those of its shards"),
+        (packed(*TWO, compression="zstd"), "names other files than those of its shards"),
+        (packed(*reversed(TWO)), "names other files than those of its shards"),
+        (packed(*TWO, file="train-other.jsonl"), "names other files than those of its shards"),
+        (packed(replace(TWO[0], rows=18), replace(TWO[1], rows=17)), "has another number of rows in a shard than its part of them"),
+        (packed(TWO[0], replace(TWO[1], size=BLOCK)), "has another size than its files together"),
+    ],
+)
+def test_packed_outputs_that_cannot_be(manifest: Manifest, what: str) -> None:
+    with pytest.raises(CheckFailed, match=f"^outputs of the manifest {what}$"):
+        parse_manifest(manifest.to_bytes(), "x")
+
+
+def test_more_shards_than_there_are_names_for() -> None:
+    parts = [Part(f"train-mix-{number:05d}-of-100000.jsonl", 1, 1, "1" * 64) for number in range(100_000)]
+    sizes: dict[str, Any] = {"rows": 100_000, "size": 100_000, "blocks": ("1" * 64,)}
+    with pytest.raises(CheckFailed, match="names other files than those of its shards"):
+        parse_manifest(packed(*parts, **sizes).to_bytes(), "x")

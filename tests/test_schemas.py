@@ -90,7 +90,7 @@ training:
   logging_steps: 10
 license: {allowed: [Apache-2.0, MIT]}
 bad_rows: {drop_up_to: 0.5%}
-output: {file: train-x.jsonl}
+output: {file: train-x.jsonl, shards: 4, compression: zstd}
 """,
     "modules: {a/b: {data: {sources: [{id: x, path: y}], format: text}, license: MIT}}\nlicense: {allowed: all}\nbad_rows: none\noutput: out/x.jsonl\n",
     "extends: other.config\nmodules: {a/b: 1}\ntraining: {lora_target_modules: all-linear}\nbad_rows: 3\n",
@@ -363,11 +363,17 @@ def test_what_config_and_module_share_is_the_same() -> None:
         ("config", "modules: {a/b: {}}"),
         ("config", "modules: {nope: true}"),
         ("config", "modules: {a/b: true}\ntraining: {seed: -1}"),
-        ("config", "modules: {a/b: true}\ntraining: {chat_template: llama3}"),
+        ("config", "modules: {a/b: true}\ntraining: {chat_template: lama3}"),
+        ("config", "modules: {a/b: true}\ntraining: {chat_template: ../x.jinja}"),
         ("config", "modules: {a/b: true}\ntraining: {epochs: 0}"),
         ("config", "modules: {a/b: true}\noutput: ../x.jsonl"),
         ("config", "modules: {a/b: true}\noutput: /x.jsonl"),
         ("config", "modules: {a/b: true}\noutput: x.json"),
+        ("config", "modules: {a/b: true}\noutput: x-00000-of-00001.jsonl"),
+        ("config", "modules: {a/b: true}\noutput: {}"),
+        ("config", "modules: {a/b: true}\noutput: {shards: 0}"),
+        ("config", "modules: {a/b: true}\noutput: {shards: 100000}"),
+        ("config", "modules: {a/b: true}\noutput: {compression: gzip}"),
         ("config", "modules: {a/b: true}\nbad_rows: 0.5%"),
         ("config", "modules: {a/b: true}\nlicense: {}"),
         ("config", "modules: {a/b: {source: {repo: o/x, split: a}, format: messages}}"),

@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("datasets", "pyarrow", "huggingface_hub", "jsonschema", "license_expression", "zstandard", "httpx", "numpy", "pandas", "torch", "jinja2")
+HEAVY = (
+    "datasets",
+    "pyarrow",
+    "huggingface_hub",
+    "jsonschema",
+    "license_expression",
+    "zstandard",
+    "httpx",
+    "numpy",
+    "pandas",
+    "torch",
+    "jinja2",
+)
 
 
 def loaded(code: str, folder: Path) -> tuple[set[str], str]:

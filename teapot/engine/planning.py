@@ -10,6 +10,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Literal
 
+from teapot.checking import MAX_PROBLEMS
 from teapot.config import load_config
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, Problems
 from teapot.lock import Lock, LockedModule, LockedSource, compare, parse_lock
@@ -109,7 +110,9 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     def read(one: Path) -> str:
         if one != Path(normpath(config)) and not followed(one).is_relative_to(root):
-            raise ConfigError(f"'{shown(one)}' lies outside of the project '{shown(root)}'", Place(shown(config)), "copy it into the project")
+            raise ConfigError(
+                f"'{shown(one)}' lies outside of the project '{shown(root)}'", Place(shown(config)), "copy it into the project"
+            )
         return read_text(one)
 
     return load_config(config, read=read, overrides=overrides, shown=shown)
@@ -165,6 +168,9 @@ def load_modules(config: Config, registry: Registry) -> list[Module]:
             modules.append(use.inline or registry.load(use.name, use.place))
         except ConfigError as error:
             problems.found.extend(error.problems)
+            if len(problems.found) >= MAX_PROBLEMS:
+                problems.add(f"there are {MAX_PROBLEMS} problems or more; these are the first of them")
+                break
     problems.raise_as(ConfigError)
     uses = {use.name: use for use in config.modules}
     for module in modules:

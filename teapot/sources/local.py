@@ -12,7 +12,7 @@ from typing import NamedTuple
 from teapot.errors import DataError, Place, SourceUnavailable
 from teapot.hashing import sha256_stream
 from teapot.model import PathOrigin, PinnedFile
-from teapot.project import shown
+from teapot.project import followed, shown
 from teapot.sources.splits import glob_matcher
 
 MAX_FILES = 100_000
@@ -105,7 +105,7 @@ def find_files(origin: PathOrigin, folder: Path, *, confined: bool, place: Place
     for path, label in labelled:
         if path.is_dir():
             raise DataError(f"'{shown(path)}' is a folder", place, f"name its files, for example '{label}/*.jsonl'")
-        if confined and not path.resolve().is_relative_to(folder.resolve()):
+        if confined and not followed(path).is_relative_to(followed(folder)):
             raise DataError(
                 f"'{label}' leaves the folder of its module", place, "only --source and teapot.sources.yaml may point elsewhere"
             )

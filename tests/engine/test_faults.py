@@ -78,7 +78,7 @@ def test_a_worker_that_is_killed(slow: Project, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.TERMINATED)]
+    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.HUNG_UP)]
 )
 @pytest.mark.parametrize("everyone", [False, True], ids=["parent", "everyone"])
 def test_an_interrupt(slow: Project, number: signal.Signals, code: Exit, everyone: bool) -> None:

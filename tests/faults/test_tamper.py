@@ -20,9 +20,12 @@ from teapot.errors import CheckFailed, Exit, TeapotError
 from teapot.ledger import Entry
 from teapot.mapping import Row, digest_payload
 from tests.faults import tiny
+from tests.faults.report import Tally, proves
 from tests.faults.tiny import Document, Made, chat, greetings, made_of
 from tests.helpers import fails
 from tests.reference.ledgers import write_ledger
+
+PROVES = "G2"
 
 Lines = list[bytes]
 
@@ -112,7 +115,8 @@ def reordered(made: Made, order: tuple[int, ...]) -> tuple[Lines, list[Entry]]:
     return [lines[old] for old in order], [*new, *entries[len(lines) :]]
 
 
-def test_another_order_with_everything_rewritten(made: Made) -> None:
+@proves("G2", "rows in another order, everything rewritten")
+def test_another_order_with_everything_rewritten(made: Made, tally: Tally) -> None:
     """The order follows from the rows, so no order but the right one passes, whatever else was rewritten."""
     lines = made.lines()
     paths = (made.output, made.manifest, made.ledger, made.lock)
@@ -123,6 +127,7 @@ def test_another_order_with_everything_rewritten(made: Made) -> None:
         tiny.forge_ledger(made, entries)
         tiny.forge_result(made)
         refused(made, "the line stands before where the order puts it")
+        tally.case()
         for path, data in zip(paths, before, strict=True):
             path.write_bytes(data)
 
@@ -376,7 +381,8 @@ def put(document: Document, path: tuple[Any, ...], value: Any) -> None:
     target[path[-1]] = value
 
 
-def test_every_value_of_the_manifest(made: Made) -> None:
+@proves("G2", "a value of the manifest changed, its digest made right")
+def test_every_value_of_the_manifest(made: Made, tally: Tally) -> None:
     """Each changed alone, with the manifest's own digest made right. All but two contradict something else in the set; a rebuild knows those too."""
     data = made.manifest.read_bytes()
     missed = set()
@@ -385,6 +391,7 @@ def test_every_value_of_the_manifest(made: Made) -> None:
             if other == value or path == ("digest",):
                 continue
             tiny.forge_manifest(made, lambda document, path=path, other=other: put(document, path, other))  # type: ignore[misc]
+            tally.case()
             if made.validate().ok:
                 missed.add(path)
                 with pytest.raises(TeapotError):
@@ -393,7 +400,8 @@ def test_every_value_of_the_manifest(made: Made) -> None:
     assert missed == {("name",), ("config", "path")}
 
 
-def test_every_value_of_the_lock(made: Made) -> None:
+@proves("G2", "a value of the lock changed, all digests made right")
+def test_every_value_of_the_lock(made: Made, tally: Tally) -> None:
     """With all digests made right, those in the manifest too: what was composed is noticed offline, what it was composed from by a rebuild."""
     manifest, data = made.manifest.read_bytes(), made.lock.read_bytes()
     for path, value in leaves(made.lock_document()):
@@ -401,6 +409,7 @@ def test_every_value_of_the_lock(made: Made) -> None:
             continue
         for other in others(value):
             tiny.forge_lock(made, lambda document, path=path, other=other: put(document, path, other))  # type: ignore[misc]
+            tally.case()
             if made.validate().ok:
                 assert path[0] == "modules", path
                 with pytest.raises(TeapotError):

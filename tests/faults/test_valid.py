@@ -16,6 +16,8 @@ from tests.reference.mixes import any_weight, mixes
 from tests.reference.naive import Mix
 from tests.reference.project import write_project
 
+PROVES = "G1"
+
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 

@@ -14,7 +14,8 @@ from teapot.hashing import BLOCK
 from teapot.jsondoc import document_bytes
 from teapot.jsontext import canonical
 from teapot.ledger import Entry
-from teapot.verbs.compose import Files, compose
+from teapot.verbs.compose import compose
+from teapot.verbs.files import Files
 from teapot.verbs.rebuild import rebuild
 from teapot.verbs.validate import Report, validate
 from tests.helpers import Project

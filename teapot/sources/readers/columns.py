@@ -63,11 +63,18 @@ def _parquet(path: Path, name: str, limits: Limits, batch_rows: int) -> Iterator
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
-        if sum(groups) > limits.max_decompressed_bytes:
+        groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) > limits.max_decompressed_bytes:
             message = f"'{name}' decompresses to more than {limits.max_decompressed_bytes} bytes"
             raise LimitError("max_decompressed_bytes", message, Place(name))
-        yield from file.iter_batches(batch_size=batch_rows, use_threads=False)
+        read = 0
+        for batch in file.iter_batches(batch_size=batch_rows, use_threads=False):
+            read += batch.num_rows
+            yield batch
+        # The library reads as many rows as one of these says, whatever the others say.
+        if not read == file.metadata.num_rows == sum(group.num_rows for group in groups):
+            message = f"'{name}' holds {read} rows, and its metadata says {file.metadata.num_rows}"
+            raise DataError(message, Place(name), "the file is damaged: fetch it again")
 
 
 def _arrow(path: Path, name: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
@@ -100,9 +107,9 @@ def _checked(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]
 def _rows(batch: pa.RecordBatch, name: str) -> list[dict[str, Json] | Unusable]:
     """The rows of a batch; in place of one that cannot be a record, why."""
     names = batch.schema.names
-    for index, column in enumerate(names):
-        if column in names[:index]:
-            raise DataError(f"the column '{column}' is there twice in '{name}'", Place(name), "rename one of them")
+    if len(set(names)) < len(names):
+        twice = next(column for index, column in enumerate(names) if column in names[:index])
+        raise DataError(f"the column '{twice}' is there twice in '{name}'", Place(name), "rename one of them")
     converters = [converter(field.type, field.name) for field in batch.schema]
     columns = [_values(array) for array in batch.columns]
     return [_row(names, converters, values) for values in (zip(*columns, strict=True) if columns else [()] * batch.num_rows)]

@@ -43,11 +43,13 @@ def _checked_header(header: list[str], rows: _Rows) -> list[str]:
     place = Place(rows.name, rows.line)
     if rows.broken_bytes:
         raise DataError(f"the header of '{rows.name}' is not valid UTF-8", place, "save the file as UTF-8")
+    seen: set[str] = set()
     for index, column in enumerate(header):
         if not column:
             raise DataError(f"column {index + 1} of '{rows.name}' has no name in the header", place, "give every column a name")
-        if column in header[:index]:
+        if column in seen:
             raise DataError(f"the column '{column}' is there twice in the header of '{rows.name}'", place, "rename one of them")
+        seen.add(column)
     return header
 
 
