@@ -6,6 +6,8 @@ found in two scans: a histogram of the first 16 bits, then the keys of the one b
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -259,15 +261,22 @@ class RuleMaker:
         import numpy as np
 
         def read() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-            for path in self.paths:
-                if not path.exists():
-                    continue
+            for path in self._files():
                 with path.open("rb") as stream:
                     while len(rows := np.fromfile(stream, dtype=SHORT, count=CHUNK)):
                         chosen = where(rows["hi"], rows["lo"], rows["source"])
                         yield rows["hi"][chosen], rows["lo"][chosen]
 
         return read
+
+    def _files(self) -> list[Path]:
+        """The files that there are. One that was removed must not pass for an empty one."""
+        import numpy as np
+
+        there = [path for path in self.paths if path.exists()]
+        if sum(path.stat().st_size for path in there) != sum(self.counts) * np.dtype(SHORT).itemsize:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.paths[0]))
+        return there
 
     def clear(self) -> None:
         """Remove the files."""

@@ -133,7 +133,7 @@ def _listed(files: Files) -> set[str]:
     """The files of the output that lies there now; none where its manifest cannot tell."""
     try:
         output = parse_manifest(files.manifest.read_bytes(), shown(files.manifest)).outputs[0]
-    except (OSError, CheckFailed):
+    except (FileNotFoundError, CheckFailed):  # one that cannot be read is no reason to leave its files behind
         return set()
     return {part.file for part in output.files} if output.file == files.output.name else set()
 

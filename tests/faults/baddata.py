@@ -8,6 +8,7 @@ from pathlib import Path
 
 from teapot.errors import Exit
 from tests.faults.harness import Contents, Ended, Stem, contents, hidden
+from tests.faults.report import EVERYTHING
 from tests.faults.tiny import chat
 from tests.helpers import Project
 from tests.reference.ledgers import read_ledger
@@ -102,6 +103,12 @@ class Victim:
             return f"the ledger lists {[(entry.record, entry.reason) for entry in listed]}"
         check = self.stem.run(["validate", "compose", "loose.jsonl", "-q"], self.root)
         return None if check.code == 0 else f"what was written is not valid: {check.said} {check.out}"
+
+
+def spaced(total: int, whole: int = 100, quick: int = 6) -> list[int]:
+    """Numbers from 1 to ``total``, evenly apart: ``whole`` of them where all faults are asked for, otherwise ``quick``."""
+    count = min(total, whole if os.environ.get(EVERYTHING) == "all" else quick)
+    return [1 + (2 * number + 1) * total // (2 * count) for number in range(count)]
 
 
 def unreadable(said: str) -> str | None:

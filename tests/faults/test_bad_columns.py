@@ -12,9 +12,9 @@ import pytest
 
 from teapot.errors import DataError, Exit
 from teapot.sources.readers import read_records
-from tests.faults.baddata import FOLDER, Victim
+from tests.faults.baddata import FOLDER, Victim, spaced
 from tests.faults.harness import Stem
-from tests.faults.report import Tally, proves, sample
+from tests.faults.report import Tally, proves
 from tests.faults.tiny import chat
 
 PROVES = "G10"
@@ -78,10 +78,9 @@ def composed(victim: Victim, name: str, data: bytes) -> tuple[int, bytes | None,
 @pytest.mark.parametrize("name", NAMES)
 def test_columns_that_are_cut_off(victim: Victim, tally: Tally, name: str) -> None:
     whole = files()[name]
-    step = max(len(whole) // 400, 1)
-    for size in sample(len(whole) // step, 40):
-        code, _, wrong = composed(victim, name, whole[: size * step - 1])
-        tally.case((wrong or (None if code == Exit.INVALID else f"it ended with {code}")) and f"{size * step - 1} bytes: {wrong}, {code}")
+    for size in spaced(len(whole) - 1):
+        code, _, wrong = composed(victim, name, whole[:size])
+        tally.case((wrong or (None if code == Exit.INVALID else f"it ended with {code}")) and f"{size} bytes: {wrong}, {code}")
     tally.check()
 
 
@@ -89,9 +88,8 @@ def test_columns_that_are_cut_off(victim: Victim, tally: Tally, name: str) -> No
 def test_lying_metadata(victim: Victim, tally: Tally) -> None:
     whole = files()["x.parquet"]
     first = 8 * (len(whole) - 8 - struct.unpack("<I", whole[-8:-4])[0])
-    bits = 8 * len(whole) - first
-    for bit in sample(bits // 13, 40):
-        at = first + bit * 13 - 1
+    for bit in spaced(8 * len(whole) - first - 1, 400, 15):
+        at = first + bit
         damaged = bytearray(whole)
         damaged[at // 8] ^= 1 << at % 8
         _, rows, wrong = composed(victim, "x.parquet", bytes(damaged))
@@ -105,9 +103,7 @@ def test_lying_metadata(victim: Victim, tally: Tally) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_pages(victim: Victim, tally: Tally, name: str) -> None:
     whole = files()[name]
-    step = max(8 * len(whole) // 300, 1)
-    for number in sample(8 * len(whole) // step - 1, 30):
-        at = number * step
+    for at in spaced(8 * len(whole) - 2, 150, 8):
         damaged = bytearray(whole)
         damaged[at // 8] ^= 1 << at % 8
         _, rows, wrong = composed(victim, name, bytes(damaged))
@@ -130,7 +126,7 @@ def test_numbers_that_lie(victim: Victim, tally: Tally) -> None:
     whole = files()["x.parquet"]
     for old in (30, 12, 6):
         lies = [lie for new in (0, 1, old - 1, old + 1, 60) for lie in with_number(whole, old, new)]
-        for number in sample(len(lies), 4):
+        for number in spaced(len(lies), len(lies), 8):
             lie = lies[number - 1]
             code, rows, wrong = composed(victim, "x.parquet", lie)
             if rows is not None and count_of(rows) != len(ROWS):

@@ -20,9 +20,9 @@ import pytest
 import zstandard
 
 from teapot.errors import Exit
-from tests.faults.baddata import FOLDER, Victim, plain, same_as_before
+from tests.faults.baddata import FOLDER, Victim, plain, same_as_before, spaced
 from tests.faults.harness import Stem
-from tests.faults.report import Tally, proves, sample
+from tests.faults.report import Tally, proves
 from tests.faults.tiny import chat
 
 PROVES = "G10"
@@ -278,7 +278,7 @@ def declare_for(victim: Victim, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_compressed_files_that_are_cut_off(victim: Victim, tally: Tally, form: str, suffix: str) -> None:
     whole = COMPRESS[suffix](FORMS[form])
-    for size in sample(len(whole) - 1, len(whole) // 5):
+    for size in spaced(len(whole) - 1, 60):
         victim.clear()
         declare_for(victim, form)
         victim.put(f"x.{form}{suffix}", whole[:size])
@@ -292,7 +292,7 @@ def test_compressed_files_that_are_cut_off(victim: Victim, tally: Tally, form: s
 def test_compressed_files_with_a_flipped_bit(victim: Victim, tally: Tally, suffix: str) -> None:
     whole = COMPRESS[suffix](LINES)
     right = None
-    for bit in sample(8 * len(whole) - 1, 8 * len(whole) // 12):
+    for bit in spaced(8 * len(whole) - 2, 200, 12):
         victim.clear()
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -335,7 +335,7 @@ def test_damaged_compression(victim: Victim, tally: Tally) -> None:
 def test_texts_that_are_cut_off(victim: Victim, tally: Tally, form: str) -> None:
     """But for a file of lines that is cut at a line's end: nothing in it can tell that, only its pin."""
     data = b"\n".join(plain(number) for number in range(3)) + b"\n" if form == "jsonl" else b"[" + plain(1) + b",\n" + plain(2) + b"]\n"
-    for size in sample(len(data) - 2, 7):
+    for size in spaced(len(data) - 2, 150, 30):
         if form == "jsonl" and (data[:size].endswith(b"\n") or data[size : size + 1] == b"\n"):
             continue
         victim.clear()
