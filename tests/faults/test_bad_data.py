@@ -54,8 +54,8 @@ def cases(table: dict[str, tuple[bytes, str]]) -> Iterator[tuple[str, str, Place
     """Each bad line behind many good ones, and every second one also at one other place; all of them at all places, where all are asked for."""
     for number, (name, (bad, code)) in enumerate(table.items()):
         places = placed(bad)
-        if code == "duplicate-id":
-            places.pop()  # the first one with an id has it
+        if code == "duplicate-id" or bad.startswith(b"\xef\xbb\xbf"):
+            places.pop()  # the first one with an id has it, and the first mark of a file is no part of it
         others = places[1 + number % (len(places) - 1) :][: number % 2]
         for place in places if ALL else (places[0], *others):
             yield name, code, place
@@ -119,7 +119,7 @@ def test_all_at_once(victim: Victim, tally: Tally) -> None:
 @proves("G10", "lines that look bad and are good")
 def test_what_looks_bad_and_is_good(victim: Victim, tally: Tally) -> None:
     for name, good in badlines.GOOD.items():
-        for place in placed(good)[: 6 if ALL else 1]:
+        for place in placed(good)[: 3 if ALL else 1]:
             victim.clear()
             victim.put("x.jsonl", place.data)
             ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)

@@ -292,7 +292,7 @@ def test_compressed_files_that_are_cut_off(victim: Victim, tally: Tally, form: s
 def test_compressed_files_with_a_flipped_bit(victim: Victim, tally: Tally, suffix: str) -> None:
     whole = COMPRESS[suffix](LINES)
     right = None
-    for bit in spaced(8 * len(whole) - 2, 200, 12):
+    for bit in spaced(8 * len(whole) - 2, 100, 12):
         victim.clear()
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -335,7 +335,7 @@ def test_damaged_compression(victim: Victim, tally: Tally) -> None:
 def test_texts_that_are_cut_off(victim: Victim, tally: Tally, form: str) -> None:
     """But for a file of lines that is cut at a line's end: nothing in it can tell that, only its pin."""
     data = b"\n".join(plain(number) for number in range(3)) + b"\n" if form == "jsonl" else b"[" + plain(1) + b",\n" + plain(2) + b"]\n"
-    for size in spaced(len(data) - 2, 150, 30):
+    for size in spaced(len(data) - 2, 80, 30):
         if form == "jsonl" and (data[:size].endswith(b"\n") or data[size : size + 1] == b"\n"):
             continue
         victim.clear()
