@@ -35,7 +35,7 @@ NOT_PROVOKED = {
     ("teapot/frames.py", "it holds more than {self._size} bytes"): "the decompressor notices it first",
     ("teapot/templates/turns.py", "the template '{template.name}' has no place for reasoning"): "is caught, and another way is tried",
     ("teapot/verbs/compose.py", "the folder '{shown(made.lock_path.parent)}' of the lock does not exist"): "the folder vanishes during the run",
-    ("teapot/verbs/compose.py", "temporary files in '{shown(folder)}' are gone: {written.rows} rows and {written.ledger_rows} entries of the ledger are left of {rows} and {entries}"): "they vanish during the run",
+    ("teapot/engine/buckets.py", "temporary files in '{shown(folder)}' are gone"): "they vanish during the run",
     ("teapot/verbs/compose.py", "another run has written '{shown(made.lock_path)}' since this one began"): "a race: tests/faults/test_writer.py",
 }  # fmt: skip
 """The messages without an example, and why. A message that can be provoked, and is not, must not stand here."""

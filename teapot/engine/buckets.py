@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from teapot.errors import OutputError
+from teapot.project import shown
 from teapot.writer import writing
 
 if TYPE_CHECKING:
@@ -68,6 +70,12 @@ class Appender:
         for bucket, held in enumerate(self._held):
             if held:
                 self._write(bucket)
+
+
+def gone(folder: Path) -> OutputError:
+    """Temporary files that somebody removed, which must not pass for empty ones."""
+    hint = "run again; while it runs, nothing may clear that folder away"
+    return OutputError(f"temporary files in '{shown(folder)}' are gone", hint=hint)
 
 
 def save(path: Path, entries: NDArray[Any], mode: Literal["wb", "ab"] = "wb") -> None:

@@ -39,9 +39,9 @@ class LocalCrew:
         self._scanner.finish()
         self._scanner = None
 
-    def same_ids(self, argument: tuple[int, int], _: Report) -> list[SameId]:
+    def same_ids(self, argument: tuple[int, int], _: Report) -> tuple[int, list[SameId]]:
         part, workers = argument
-        return list(same_ids(self.job, workers, [part]))
+        return same_ids(self.job, workers, part)
 
     # B
 

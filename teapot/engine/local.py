@@ -10,16 +10,16 @@ from __future__ import annotations
 import secrets
 import shutil
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from teapot.engine.buckets import gone
 from teapot.engine.choosing import Chooser
 from teapot.engine.crew import MakeCrew
 from teapot.engine.findings import refuse_findings
 from teapot.engine.ledgerfile import LedgerMaker
 from teapot.engine.passa import Job, Outcome
-from teapot.engine.passb import Rule, Settler
+from teapot.engine.passb import Rule, SameId, Settler
 from teapot.engine.passc import Shape, Written
 from teapot.engine.planning import Plan
 from teapot.engine.pool import Alone, Pool, Workers
@@ -195,12 +195,18 @@ class Run:
         outcomes.sort(key=lambda one: one.task)
         scanned = Scanned(tasks, outcomes)
         gather(self.plan, scanned)
-        parts = ((part, self.pool.workers) for part in range(self.buckets))
-        drop_same_ids(self.plan, chain.from_iterable(self.pool.each("same_ids", parts, lambda _: None)), scanned)
+        drop_same_ids(self.plan, self._same_ids(sum(one.candidates for one in outcomes)), scanned)
         records = {module.name: sum(counts) for module, counts in zip(self.plan.modules, scanned.records, strict=True)}
         check_seen(self.plan, scanned)
         refuse_findings(scanned.findings, records, self.plan.config.bad_rows, scanned.found)
         return scanned
+
+    def _same_ids(self, candidates: int) -> list[SameId]:
+        parts = ((part, self.pool.workers) for part in range(self.buckets))
+        found = list(self.pool.each("same_ids", parts, lambda _: None))
+        if sum(count for count, _ in found) != candidates:
+            raise gone(self.home)
+        return [one for _, again in found for one in again]
 
     # ------------------------------------------------------------ B
 
@@ -218,6 +224,8 @@ class Run:
         self._each_bucket("settle")
         for found in self.pool.all("settled", None):
             settler.join(*found)
+        if [int(counts.sum()) for counts in settler.counts] != [scanned.candidates(module) for module in range(len(self.plan.modules))]:
+            raise gone(self.home)
         scanned.bits, scanned.columns = settler.bits, settler.columns
         chooser = Chooser(self.plan, settler, scanned, self.folder, self.pool.workers)
         rules = chooser.rules()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -52,28 +52,26 @@ def load_merged(folder: Path, bucket: int) -> NDArray[Any]:
     return np.fromfile(merged_file(folder, bucket), dtype=entry_type())
 
 
-def same_ids(job: Job, workers: int, parts: Iterable[int] | None = None) -> Iterator[SameId]:
-    """Every candidate whose id was used before in its module, in no particular order; of some parts of the ids, or of all."""
+def same_ids(job: Job, workers: int, part: int) -> tuple[int, list[SameId]]:
+    """How many ids one part of them holds, and every candidate among them whose id was used before in its module."""
     import numpy as np
 
-    for part in range(1 << job.bits) if parts is None else parts:
-        entries = read_bucket(job.folder, IDS, part, workers, identity_type())
-        remove_bucket(job.folder, IDS, part, workers)
-        if len(entries) < 2:
-            continue
-        order = np.lexsort((entries["seq"], entries["id_lo"], entries["id_hi"], entries["module"]))
-        entries = entries[order]
-        same = np.ones(len(entries), dtype=bool)
-        for name in ("module", "id_hi", "id_lo"):
-            same[1:] &= entries[name][1:] == entries[name][:-1]
-        same[0] = False
-        first = 0
-        for number in np.flatnonzero(same).tolist():
-            if not same[number - 1]:
-                first = number - 1
-            one, before = entries[number], entries[first]
-            if (one["flags"] | before["flags"]) & OWN_ID or one["check"] != before["check"]:
-                yield _same_id(job, one)
+    entries = read_bucket(job.folder, IDS, part, workers, identity_type())
+    remove_bucket(job.folder, IDS, part, workers)
+    entries = entries[np.lexsort((entries["seq"], entries["id_lo"], entries["id_hi"], entries["module"]))]
+    same = np.zeros(len(entries), dtype=bool)
+    same[1:] = True
+    for name in ("module", "id_hi", "id_lo"):
+        same[1:] &= entries[name][1:] == entries[name][:-1]
+    found = []
+    first = 0
+    for number in np.flatnonzero(same).tolist():
+        if not same[number - 1]:
+            first = number - 1
+        one, before = entries[number], entries[first]
+        if (one["flags"] | before["flags"]) & OWN_ID or one["check"] != before["check"]:
+            found.append(_same_id(job, one))
+    return len(entries), found
 
 
 def _same_id(job: Job, one: Any) -> SameId:

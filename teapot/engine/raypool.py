@@ -143,7 +143,7 @@ class RayPool:
     def call_scanned(self, _: None) -> list[None]:
         return [None]
 
-    def call_same_ids(self, parts: Sequence[tuple[int, int]]) -> Iterator[list[SameId]]:
+    def call_same_ids(self, parts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, list[SameId]]]:
         asked = [self.cluster.submit(raytasks.find_same_ids, 1, self._site, part, *self._light[part])[0] for part, _ in parts]
         brought: set[int | None] = {None}
         for (part, _), ref in zip(parts, asked, strict=True):
@@ -152,11 +152,11 @@ class RayPool:
                 same = self._same_ids_here(part, brought)
             yield same
 
-    def _same_ids_here(self, part: int, brought: set[int | None]) -> list[SameId] | None:
+    def _same_ids_here(self, part: int, brought: set[int | None]) -> tuple[int, list[SameId]] | None:
         """The same in this process, where rows can be brought bucket by bucket; ``None`` if another bucket's rows were needed, and are here now."""
         self._lay_out(self._light[part], frozenset({IDS}))
         try:
-            return list(same_ids(self.job, self.workers, [part]))
+            return same_ids(self.job, self.workers, part)
         except FileNotFoundError as error:
             bucket = bucket_of(Path(os.fsdecode(error.filename)).name)
             if bucket is None or bucket in brought:

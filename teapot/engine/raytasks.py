@@ -193,11 +193,11 @@ def scan(site: Site, number: int, tasks: Sequence[Task]) -> Iterator[Any]:
 # ---------------------------------------------------------------- B
 
 
-def find_same_ids(site: Site, part: int, *pieces: Piece) -> Iterator[list[SameId] | None]:
-    """The candidates whose id was used before, in one part of the ids; ``None`` if the rows with those ids are needed, which are not here."""
+def find_same_ids(site: Site, part: int, *pieces: Piece) -> Iterator[tuple[int, list[SameId]] | None]:
+    """:func:`same_ids` of one part of the ids; ``None`` if the rows with those ids are needed, which are not here."""
     lay_out(site.job.folder, pieces, frozenset({IDS}))
     try:
-        yield list(same_ids(site.job, site.workers, [part]))
+        yield same_ids(site.job, site.workers, part)
     except FileNotFoundError:
         yield None
 

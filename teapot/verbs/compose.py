@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from teapot.engine.buckets import gone
 from teapot.engine.local import Chosen, Emitted, Engine
 from teapot.engine.notes import notes_of
 from teapot.engine.opening import open_run
@@ -225,11 +226,7 @@ def refuse_losses(counts: Mapping[str, ModuleCount], written: Emitted, folder: P
     rows = sum(module.written for module in counts.values())
     entries = rows + sum(number for module in counts.values() for number in module.dropped.values())
     if (written.rows, written.ledger_rows) != (rows, entries):
-        raise OutputError(
-            f"temporary files in '{shown(folder)}' are gone: {written.rows} rows and {written.ledger_rows} entries of the ledger are left "
-            f"of {rows} and {entries}",
-            hint="run again; while it runs, nothing may clear that folder away",
-        )
+        raise gone(folder)
 
 
 def _commit(staging: Staging, made: Plan, files: Files, lock: Lock | None, manifest: Manifest, patience: Patience) -> None:

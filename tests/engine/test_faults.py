@@ -284,3 +284,30 @@ def test_a_full_disk(tmp_path: Path, tiny_disk: Path, rows: int, engine: str) ->
     assert "a bug" not in err
     assert list(tiny_disk.iterdir()) == []
     assert left(project) == ["configs", "modules"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        ("_same_ids", "ids"), ("choose", "index"), ("choose", "data"), ("write", "drops"), ("write", "data"), ("write", "merged"),
+        ("write", "copies"), ("write", "reasons"), ("_places", "mindex"), ("_places", "mdata"),
+    ],
+)  # fmt: skip
+def test_a_temporary_file_that_is_gone_is_no_empty_one(
+    step: str, kind: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = large(tmp_path / "project")
+    before = composed(project, "large", Engine())
+    usual = getattr(local.Run, step)
+
+    def after_a_loss(run: local.Run, *given: object) -> object:
+        victim = min(path for path in run.folder.iterdir() if path.name.startswith(f"{kind}-") and path.stat().st_size)
+        victim.unlink()
+        return usual(run, *given)
+
+    monkeypatch.setattr(local.Run, step, after_a_loss)
+    with pytest.raises(OutputError, match=r"are gone|No such file"):
+        composed(project, "large", Engine(workers=workers, small=0, bucket=1 << 14))
+    monkeypatch.undo()
+    assert composed(project, "large", Engine()) == before
