@@ -19,7 +19,7 @@ from teapot.engine.passb import Rule, SameId, same_ids
 from teapot.engine.passc import Shape, TaskInfo, Written
 from teapot.engine.pool import Report
 from teapot.engine.raypieces import bucket_of, lay_out, names_in
-from teapot.engine.raysources import Fetchable, batches
+from teapot.engine.raysources import Fetchable, Reach, batches
 from teapot.engine.raytasks import Ref, Tasks
 from teapot.engine.tasks import RANGE, Task
 from teapot.engine.totals import Totals
@@ -42,12 +42,12 @@ MOVED = 1 << 30
 class RayPool:
     """Carries out the passes of one run. ``job.folder`` is a folder here, for what the passes leave that the run itself needs."""
 
-    def __init__(self, cluster: Tasks, job: Job, files: Fetchable, *, total: int, batch: int | None, offline: bool) -> None:
+    def __init__(self, cluster: Tasks, job: Job, files: Fetchable, *, total: int, batch: int | None, reach: Reach) -> None:
         self.cluster = cluster
         self.job = job
         self.buckets = 1 << job.bits
         self.files = files
-        self.offline = offline
+        self.reach = reach
         self.batch_bytes = max(batch or max(RANGE, self.buckets * PIECE), -(-total // BATCHES))
         self.movers = min(self.buckets, max(MOVERS, total // MOVED))
         self.token = secrets.token_hex(8)
@@ -102,7 +102,7 @@ class RayPool:
         here = self.cluster.here
         self._site = self.cluster.share(
             raytasks.Site(
-                self.job, self.workers, self.token, self.cluster.scratch, here, here(), raytasks.code_digest(), self.files, self.offline
+                self.job, self.workers, self.token, self.cluster.scratch, here, here(), raytasks.code_digest(), self.files, self.reach
             )
         )
         heads: dict[Ref, int] = {}

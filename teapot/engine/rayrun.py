@@ -11,7 +11,7 @@ from teapot.engine.local import BUCKET, Engine, Run
 from teapot.engine.planning import Plan
 from teapot.engine.raycluster import Cluster
 from teapot.engine.raypool import RayPool
-from teapot.engine.raysources import fetchable
+from teapot.engine.raysources import REACH, Reach, fetchable
 from teapot.engine.raytasks import Tasks
 from teapot.progress import Progress, quiet
 from teapot.writer import undisturbed, writing
@@ -31,10 +31,10 @@ class RayRun(Run):
     """One run over a plan on Ray. Use as a context manager, as the local engine's."""
 
     def __init__(
-        self, plan: Plan, engine: Engine, folder: Path, progress: Progress = quiet, *, offline: bool = False, start: Start = start_ray
+        self, plan: Plan, engine: Engine, folder: Path, progress: Progress = quiet, *, reach: Reach = REACH, start: Start = start_ray
     ) -> None:
         super().__init__(plan, replace(engine, bucket=engine.bucket or BUCKET), folder, progress)
-        self.offline = offline
+        self.reach = reach
         self._start = start
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class RayRun(Run):
                 self.folder.mkdir()
             cluster = self._start(self.engine, self.home)
             files = fetchable(self.plan)
-            self._pool = RayPool(cluster, self.job, files, total=self.total, batch=self.engine.range, offline=self.offline)
+            self._pool = RayPool(cluster, self.job, files, total=self.total, batch=self.engine.range, reach=self.reach)
         except BaseException:
             self.__exit__()
             raise

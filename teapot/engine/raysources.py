@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from teapot.engine.passa import Job
 from teapot.engine.planning import Plan
@@ -15,6 +16,7 @@ from teapot.hashing import sha256_stream
 from teapot.model import UrlOrigin
 from teapot.sources.local import OpenFile, Signature, signature_of
 from teapot.sources.pinning import cache_folder
+from teapot.sources.retry import TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class HubPlace:
     repo: str
     commit: str
 
+
+class Reach(NamedTuple):
+    """How far a worker may go for a source: no further than its own machine, or as long as a server is not silent for so many seconds."""
+
+    offline: bool = False
+    timeout: float = TIMEOUT
+
+
+REACH = Reach()
 
 Fetchable = Mapping[tuple[int, int], "HubPlace | UrlOrigin"]
 """Where the files of a plan's sources (module, source) can be had from again."""
@@ -64,7 +75,7 @@ def fetchable(plan: Plan) -> Fetchable:
     return found
 
 
-def at_hand(job: Job, tasks: Iterable[Task], places: Fetchable, *, offline: bool) -> Job:
+def at_hand(job: Job, tasks: Iterable[Task], places: Fetchable, reach: Reach) -> Job:
     """The job with the files of these tasks as they lie on this machine, which is not the one that pinned them.
 
     Raises:
@@ -76,14 +87,14 @@ def at_hand(job: Job, tasks: Iterable[Task], places: Fetchable, *, offline: bool
         module = modules[m]
         source = module.sources[s]
         files = list(source.files)
-        files[f] = _here(files[f], places.get((m, s)), offline)
+        files[f] = _here(files[f], places.get((m, s)), reach)
         sources = list(module.sources)
         sources[s] = replace(source, files=tuple(files))
         modules[m] = replace(module, sources=tuple(sources))
     return replace(job, modules=tuple(modules))
 
 
-def _here(file: OpenFile, place: HubPlace | UrlOrigin | None, offline: bool) -> OpenFile:
+def _here(file: OpenFile, place: HubPlace | UrlOrigin | None, reach: Reach) -> OpenFile:
     try:
         now = signature_of(file.path.stat())
     except OSError as error:
@@ -93,7 +104,7 @@ def _here(file: OpenFile, place: HubPlace | UrlOrigin | None, offline: bool) -> 
                 Place(file.name),
                 "put it where every node finds it under the same path, or on the Hub (docs/ray.md)",
             ) from None
-        return _fetch(file, place, offline)
+        return _fetch(file, place, reach)
     if now[1:] == file.signature[1:]:  # one file system may have another device number on each machine
         return replace(file, signature=now)
     if (file.path, now) not in _known:
@@ -107,10 +118,10 @@ def _here(file: OpenFile, place: HubPlace | UrlOrigin | None, offline: bool) -> 
             Place(file.name),
             "put the same file under this path on every node",
         )
-    return _fetch(file, place, offline)
+    return _fetch(file, place, reach)
 
 
-def _fetch(file: OpenFile, place: HubPlace | UrlOrigin, offline: bool) -> OpenFile:
+def _fetch(file: OpenFile, place: HubPlace | UrlOrigin, reach: Reach) -> OpenFile:
     pinned = file.pinned
     key = (str(place), pinned.sha256)
     before = _fetched.get(key)
@@ -119,12 +130,12 @@ def _fetch(file: OpenFile, place: HubPlace | UrlOrigin, offline: bool) -> OpenFi
     if isinstance(place, HubPlace):
         from teapot.sources.hub import Hub
 
-        path = Hub(offline=offline).fetch(
+        path = Hub(offline=reach.offline, timeout=reach.timeout).fetch(
             place.repo, place.commit, pinned.path, size=pinned.size, sha256=pinned.sha256, oid=pinned.git_oid, place=None
         )
     else:
         from teapot.sources.url import fetch_url
 
-        path = fetch_url(place, cache=cache_folder() / "urls", offline=offline, place=None)
+        path = fetch_url(place, cache=cache_folder() / "urls", offline=reach.offline, place=None, timeout=reach.timeout)
     _fetched[key] = OpenFile(pinned, path, file.name, signature_of(path.stat()))
     return _fetched[key]

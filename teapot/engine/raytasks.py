@@ -24,7 +24,7 @@ from teapot.engine.passa import Job, Outcome, Scanner
 from teapot.engine.passb import Rule, SameId, Settler, same_ids, selection_file
 from teapot.engine.passc import Emitter, Mover, Shape, TaskInfo
 from teapot.engine.raypieces import Piece, bucket_of, by_bucket, kind_of, lay_out, names_in, take
-from teapot.engine.raysources import Fetchable, at_hand
+from teapot.engine.raysources import Fetchable, Reach, at_hand
 from teapot.engine.tasks import Task
 from teapot.engine.totals import Totals, count_bucket
 from teapot.errors import ConfigError, TeapotError
@@ -88,7 +88,7 @@ class Site:
     home: str
     code: str
     files: Fetchable
-    offline: bool
+    reach: Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def scan(site: Site, number: int, tasks: Sequence[Task]) -> Iterator[Any]:
     job, failed = site.job, None
     try:
         if site.here() != site.home:
-            job = at_hand(job, tasks, site.files, offline=site.offline)
+            job = at_hand(job, tasks, site.files, site.reach)
         scanner = Scanner(job, number)
         for task in tasks:
             outcomes.append(scanner.run(task, lambda _: None))

@@ -89,7 +89,7 @@ def plan(config_path: Path, options: Options, watch: Watch | None = None, engine
     engine = engine or Engine()
     with (
         scratch_folder(engine.tmp_dir) as folder,
-        open_run(made, engine, folder / "run", watch.progress, offline=options.offline) as run,
+        open_run(made, engine, folder / "run", watch.progress, options) as run,
         writing(folder),
     ):
         counts = run.choose(run.scan()).counts
@@ -180,7 +180,7 @@ class _Composing:
         files, engine, mark = self.files, self.engine, self.clock.mark
         with ExitStack() as stack:
             folder = staging.folder(files.output) if engine.tmp_dir is None else stack.enter_context(scratch_folder(engine.tmp_dir)) / "run"
-            run = stack.enter_context(open_run(self.plan, engine, folder, self.watch.progress, offline=self.options.offline))
+            run = stack.enter_context(open_run(self.plan, engine, folder, self.watch.progress, self.options))
             stack.enter_context(writing(folder))  # whatever the system refuses from here on, it refuses for the temporary files
             scanned = run.scan()
             mark("read")

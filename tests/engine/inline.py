@@ -9,7 +9,9 @@ from typing import Any
 
 from teapot.engine import opening, rayrun
 from teapot.engine.local import Engine, Run
-from teapot.engine.planning import Plan
+from teapot.engine.opening import USUAL
+from teapot.engine.planning import Options, Plan
+from teapot.engine.raysources import Reach
 from teapot.engine.raytasks import Failed, carry_out, carry_out_one, sweep
 from teapot.progress import Progress, quiet
 
@@ -86,9 +88,11 @@ Make = Callable[[Path], Inline]
 def open_inline(make: Make) -> Callable[..., Run]:
     """In place of ``open_run``: a run of the Ray engine over what ``make`` makes."""
 
-    def open_run(plan: Plan, engine: Engine, folder: Path, progress: Progress = quiet, *, offline: bool = False) -> Run:
+    def open_run(plan: Plan, engine: Engine, folder: Path, progress: Progress = quiet, options: Options = USUAL) -> Run:
         if engine.kind == "local":
             return opening.open_run(plan, engine, folder, progress)
-        return rayrun.RayRun(plan, engine, folder, progress, offline=offline, start=lambda engine, home: make(home))
+        return rayrun.RayRun(
+            plan, engine, folder, progress, reach=Reach(options.offline, options.timeout), start=lambda engine, home: make(home)
+        )
 
     return open_run

@@ -25,7 +25,7 @@ from teapot.engine.passa import Job
 from teapot.engine.planning import Options, Plan, make_plan
 from teapot.engine.raypieces import bucket_of, by_bucket, lay_out, take
 from teapot.engine.rayrun import RayRun
-from teapot.engine.raysources import HubPlace, at_hand, fetchable
+from teapot.engine.raysources import HubPlace, Reach, at_hand, fetchable
 from teapot.engine.tasks import Task, cut
 from teapot.errors import ConfigError, DataError, OutputError, Problem, SourceUnavailable, TeapotError
 from teapot.model import UrlOrigin
@@ -262,7 +262,7 @@ def site(tmp_path: Path, **more: Any) -> raytasks.Site:
     job = Job((), 0, True, None, Limits(), tmp_path, 2)
     fields: dict[str, Any] = {
         "job": job, "workers": 1, "token": "x", "scratch": tmp_path, "here": elsewhere, "home": "here", "code": raytasks.code_digest(),
-        "files": {}, "offline": True,
+        "files": {}, "reach": Reach(offline=True),
     }  # fmt: skip
     return raytasks.Site(**{**fields, **more})
 
@@ -362,7 +362,7 @@ def test_one_file_system_on_all_machines(local: Project, monkeypatch: pytest.Mon
     moved = replace(file, signature=file.signature._replace(device=-1))
     odd = replace(job, modules=(replace(module, sources=(replace(module.sources[0], files=(moved,)), module.sources[1])),))
     monkeypatch.setattr(raysources, "sha256_stream", None)
-    assert at_hand(odd, tasks, {}, offline=True) == job
+    assert at_hand(odd, tasks, {}, Reach(offline=True)) == job
 
 
 def test_a_copy_of_the_file(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,20 +371,20 @@ def test_a_copy_of_the_file(local: Project, monkeypatch: pytest.MonkeyPatch) -> 
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data)
-    found = at_hand(job, tasks[:1], {}, offline=True)
+    found = at_hand(job, tasks[:1], {}, Reach(offline=True))
     file = found.modules[0].sources[0].files[0]
     assert file != job.modules[0].sources[0].files[0]
     file.check_unchanged()
     monkeypatch.setattr(raysources, "sha256_stream", None)
-    assert at_hand(job, tasks[:1], {}, offline=True) == found, "it is hashed once"
+    assert at_hand(job, tasks[:1], {}, Reach(offline=True)) == found, "it is hashed once"
 
 
 def test_another_file(local: Project) -> None:
     _, job, tasks = planned(local)
     local.write("modules/a/b/t.jsonl", "{}\n")
-    assert at_hand(job, tasks[:1], {}, offline=True) == job, "only the files of the tasks are looked at"
+    assert at_hand(job, tasks[:1], {}, Reach(offline=True)) == job, "only the files of the tasks are looked at"
     with pytest.raises(DataError, match="has other bytes than the one that was pinned") as caught:
-        at_hand(job, tasks, {}, offline=True)
+        at_hand(job, tasks, {}, Reach(offline=True))
     assert str(caught.value.problems[0].place).endswith("t.jsonl")
 
 
@@ -393,7 +393,7 @@ def test_no_file(local: Project) -> None:
     (local.root / "modules/a/b/t.jsonl").unlink()
     assert fetchable(plan) == {}
     with pytest.raises(SourceUnavailable, match="cannot read the file: No such file") as caught:
-        at_hand(job, tasks, fetchable(plan), offline=True)
+        at_hand(job, tasks, fetchable(plan), Reach(offline=True))
     assert str(caught.value.problems[0].place).endswith("t.jsonl")
 
 
@@ -412,13 +412,13 @@ def test_a_file_of_the_hub_is_fetched_again(
     assert fetchable(plan) == {(0, 0): HubPlace("org/data", str(commit))}
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "two"))
     (tmp_path / "one").rename(tmp_path / "gone")
-    found = at_hand(job, tasks, fetchable(plan), offline=False)
+    found = at_hand(job, tasks, fetchable(plan), Reach(offline=False))
     file = found.modules[0].sources[0].files[0]
     assert file.path.is_relative_to(tmp_path / "two") and file.name == job.modules[0].sources[0].files[0].name
-    assert at_hand(job, tasks, fetchable(plan), offline=True) == found, "it is there now"
+    assert at_hand(job, tasks, fetchable(plan), Reach(offline=True)) == found, "it is there now"
     (tmp_path / "two").rename(tmp_path / "gone too")
     with pytest.raises(SourceUnavailable):
-        at_hand(job, tasks, fetchable(plan), offline=True)
+        at_hand(job, tasks, fetchable(plan), Reach(offline=True))
 
 
 def test_a_file_with_other_bytes_is_fetched(local: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,15 +429,15 @@ def test_a_file_with_other_bytes_is_fetched(local: Project, monkeypatch: pytest.
     path.write_bytes(b"{}\n")
     asked: list[Any] = []
 
-    def fetch(origin: UrlOrigin, *, cache: Path, offline: bool, place: None) -> Path:
-        asked.append((origin, cache.name, offline))
+    def fetch(origin: UrlOrigin, *, cache: Path, offline: bool, place: None, timeout: float) -> Path:
+        asked.append((origin, cache.name, offline, timeout))
         return kept
 
     monkeypatch.setattr("teapot.sources.url.fetch_url", fetch)
     origin = UrlOrigin("https://example.org/s.jsonl", "0" * 64)
-    found = at_hand(job, tasks[:1], {(0, 0): origin}, offline=False)
+    found = at_hand(job, tasks[:1], {(0, 0): origin}, Reach(timeout=7.5))
     assert found.modules[0].sources[0].files[0].path == kept
-    assert asked == [(origin, "urls", False)]
+    assert asked == [(origin, "urls", False, 7.5)]
 
 
 def test_where_an_address_can_be_fetched_from(local: Project) -> None:
