@@ -17,7 +17,7 @@ HEAD = """\
 
 <!-- written by benchmarks/run.py: change the programs in benchmarks/, then run it -->
 
-Times here are multiples of a *floor* that was measured in the same run, on the same machine, in turns: one process that reads all input, writes as many bytes as the output has,
+Times here are multiples of a *floor* that was measured right before and after each of them, on the same machine: one process that reads all input, writes as many bytes as the output has,
 hashes them with SHA-256 and syncs them to the disk. It parses nothing, so no composer reaches it. `make bench` measures S in minutes; `make bench-large` measures M and L.
 
 The corpus is generated, the same bytes everywhere: chat rows of lognormal length, 80 % Latin, 10 % Cyrillic, 10 % Han; half of them canonical JSON at a weight of 1.0, a quarter with

@@ -18,7 +18,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from benchmarks import page, scaling, startup, summary
 from benchmarks.corpus import SIZES, generate, rows_of
 from benchmarks.floor import hash_once
 from benchmarks.measure import Failed, run
-from benchmarks.variants import ROOT, TEAPOT, Bench, Variant, chosen, help_of
+from benchmarks.variants import FLOOR, HASH, ROOT, TEAPOT, Bench, Variant, chosen, help_of
 
 ROUNDS = {"S": 3, "M": 2, "L": 1}
 ROW_BYTES = 1620
@@ -89,6 +89,24 @@ class Runs:
         if not reads:
             self.settle(variant, target, made)
 
+    def round(self, variants: Sequence[Variant], floor: Variant, output: Path | None = None) -> None:
+        """Run each once, with the floor before and after it: a machine's speed drifts, and each is compared with what it was just then."""
+        if self.kept is not None:  # only Teapot tells how much the floor has to write
+            self.run(floor, output)
+        for variant in variants:
+            if variant.name == floor.name:
+                continue
+            count = len(self.runs_of(variant))
+            before = self.runs_of(floor)[-1:]
+            self.run(variant, output)
+            self.run(floor, output)
+            if len(self.runs_of(variant)) > count and (walls := [one["wall"] for one in (*before, *self.runs_of(floor)[-1:])]):
+                self.runs_of(variant)[-1]["beside"] = sum(walls) / len(walls)
+
+    def runs_of(self, variant: Variant) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.found.get(variant.name, {"runs": []})["runs"]
+        return found
+
     def settle(self, variant: Variant, target: Path, made: dict[str, Any]) -> None:
         """Keep Teapot's output for the floor and for validation; everything else is looked at and removed."""
         if variant.kind == "teapot":
@@ -114,7 +132,9 @@ def turns(variants: Sequence[Variant], number: int) -> list[Variant]:
     return [*variants[at:], *variants[:at]]
 
 
-def measure(size: str, folder: Path, rounds: int | None, only: set[str], peers_python: Path) -> tuple[dict[str, Any], list[str]]:
+def measure(
+    size: str, folder: Path, rounds: int | None, only: set[str], peers_python: Path, but: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     """Measure one size; the answer is what goes into ``results-SIZE.json``, and what was wrong."""
     corpus = folder / f"corpus-{size}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,15 +148,15 @@ def measure(size: str, folder: Path, rounds: int | None, only: set[str], peers_p
     work.mkdir()
     runs = Runs(Bench(corpus, work, about, peers_python))
     compose, validate, skipped = chosen(only, peers_python)
+    skipped |= {one.name: "left out by --but" for one in (*compose, *validate) if one.name in but}
+    compose, validate = ([one for one in found if one.name not in but] for found in (compose, validate))
     for name, reason in skipped.items():
         say(f"  SKIPPED {name}: {reason}")
     for number in range(rounds or ROUNDS.get(size, 1)):
         say(f"{size}: round {number + 1}")
-        for variant in turns(compose, number):
-            runs.run(variant)
-        for variant in turns(validate, number):
-            if runs.kept is not None:
-                runs.run(variant, runs.kept)
+        runs.round(turns(compose, number), FLOOR)
+        if runs.kept is not None:
+            runs.round(turns(validate, number), HASH, runs.kept)
     runs.same_bytes()
     profile = profiled(runs.bench) if not runs.wrong else None
     result = {
@@ -184,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sizes", nargs="*", help="S, M, L, or a number of rows (a number is measured and not put on the page)")
     parser.add_argument("--rounds", type=int, help="how many rounds, in place of 3 for S, 2 for M and 1 for L")
     parser.add_argument("--only", default="", help="the peers to run, with commas: hf-datasets, polars, duckdb … (none: no peer)")
+    parser.add_argument("--but", default="", help="what to leave out, with commas: teapot-1, validate-1 …")
+    parser.add_argument("--store", action="store_true", help="keep the summary even with --only: the page says which peers were left out")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/bench", help="where corpora, outputs and raw results go")
     parser.add_argument("--peers-python", type=Path, default=ROOT / "build/bench-venv/bin/python", help="the Python that has the peers")
     parser.add_argument("--page", action="store_true", help="write the page from what was measured before")
@@ -192,10 +214,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong: list[str] = []
     folder = told.folder.absolute()
     for size in told.sizes:
-        result, bad = measure(size, folder, told.rounds, only, told.peers_python.absolute())
+        result, bad = measure(size, folder, told.rounds, only, told.peers_python.absolute(), told.but.split(","))
         (folder / f"results-{size}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         wrong += bad
-        if size in SIZES and not bad and not only:
+        if size in SIZES and not bad and (told.store or not only):
             summary.store(summary.of(result))
         say(page.table(summary.of(result)))
     if told.page or (set(told.sizes) & set(SIZES) and not wrong):

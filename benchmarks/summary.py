@@ -17,8 +17,8 @@ NOTHING = "python -c pass"
 
 
 def ratios(runs: list[dict[str, Any]], floors: list[dict[str, Any]], key: str) -> list[float]:
-    """Each run against the wall time of the floor of the same round."""
-    return [round(one[key] / floor["wall"], 3) for one, floor in zip(runs, floors, strict=False)]
+    """Each run against the wall time of the floor right before and after it; where there was none, of the floor of the same round."""
+    return [round(one[key] / one.get("beside", floor["wall"]), 3) for one, floor in zip(runs, floors, strict=False)]
 
 
 def variant_of(entry: Mapping[str, Any], floors: list[dict[str, Any]]) -> dict[str, Any]:
