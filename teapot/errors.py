@@ -55,15 +55,26 @@ def redacted(text: str) -> str:
     return _ADDRESS.sub(lambda found: f"{found[1]}{'…@' if found[2] else ''}{found[3]}{'?…' if found[4] else ''}", text)
 
 
+MAX_TEXT = 4000
+"""How many characters of a message are kept: names that it quotes come from data, and may have any length."""
+
+MAX_PROBLEMS = 1000
+"""How many problems an error lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: what, where, and what to do about it. Wherever it is told, it holds no secret of an address."""
+    """One thing that is wrong: what, where, and what to do about it. Wherever it is told, it holds no secret of an address, and it is not endless."""
 
     message: str
     place: Place | None = None
     hint: str | None = None
 
     def __post_init__(self) -> None:
+        if len(self.message) > MAX_TEXT:
+            object.__setattr__(self, "message", self.message[:MAX_TEXT] + "…")
+        if self.hint is not None and len(self.hint) > MAX_TEXT:
+            object.__setattr__(self, "hint", self.hint[:MAX_TEXT] + "…")
         if ":/" in self.message:
             object.__setattr__(self, "message", redacted(self.message))
         if self.place is not None and ":/" in self.place.file:
@@ -86,6 +97,8 @@ class TeapotError(Exception):
             problems = tuple(message)
         if not problems:
             raise ValueError("an error needs a problem")
+        if len(problems) > MAX_PROBLEMS + 1:  # one more than that may say already that these are the first of them
+            problems = (*problems[:MAX_PROBLEMS], Problem(f"and {len(problems) - MAX_PROBLEMS} more"))
         self.problems = problems
         super().__init__("\n".join(problem.message for problem in problems))
 

@@ -119,9 +119,9 @@ class LedgerWalk:
         extra = self._read_rest()
         place = Place(self._name)
         if extra or self._line != manifest.rows:
-            yield Problem(
-                f"the ledger has entries for {self._line + extra} lines; the manifest says {manifest.rows}", place, "compose again"
-            )
+            listed = self._line + extra
+            other = f"the output has {self._line}" if listed == manifest.rows else f"the manifest says {manifest.rows}"
+            yield Problem(f"the ledger has entries for {listed} lines; {other}", place, "compose again")
         if self._broken:
             yield Problem(f"the ledger is not in order: {self._broken}", place, "compose again")
         if (self._count, self._content.hexdigest()) != (manifest.ledger.rows, manifest.ledger.content_sha256):

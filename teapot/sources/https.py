@@ -186,11 +186,14 @@ class _Hop:
         self._opener = opener
         self._max_bytes = max_bytes
         self._place = place
+        self._response: http.client.HTTPResponse | None = None
         self._dog = Watchdog(opener.timeout, Sockets()).start()
         self._connection = _Connection(str(self._parts.hostname), self._parts.port or 443, opener, self._dog, self.shown, place)
 
     def close(self) -> None:
         self._dog.stop()
+        if self._response is not None:  # the connection lets go of its socket where the answer ends it
+            self._response.close()
         self._connection.close()
 
     def ask(self) -> http.client.HTTPResponse:
@@ -199,7 +202,7 @@ class _Hop:
             target += f"?{quote(self._parts.query, safe='/%:@!$&()*+,;=?~-._')}"
         try:
             self._connection.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "teapot"})
-            response = self._connection.getresponse()
+            response = self._response = self._connection.getresponse()
         except ssl.SSLCertVerificationError as error:
             hint = "the server cannot prove who it is; check the address and this machine's clock"
             raise self._unavailable(f"the certificate of '{self.shown}' is not valid: {error.verify_message}", hint) from None

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from teapot.checks.content import Content
 from teapot.errors import ConfigError, DataError, Place, Problem
 from teapot.jsontext import JsonError, decode
 from teapot.project import shown
 from teapot.templates.chat import chats_of
 from teapot.templates.render import ChatTemplate
 from teapot.templates.spans import Rendered, render
+from teapot.verbs.files import Files
+from teapot.verbs.rendering import lines_of
+from teapot.verbs.validate import content_of, read_manifest
 
 MAX_LINE = 64 * 1024 * 1024
 """The length in bytes of the longest line that is read."""
@@ -35,7 +39,7 @@ def render_row(file: Path, template: ChatTemplate, row: int = 1, *, reasoning: b
         DataError: the row is no chat, holds what the template marks turns with, or cannot be rendered with proved spans.
     """
     place = Place(shown(file), row)
-    value = _parsed(_line(file, row), place)
+    value = _parsed(_packed_line(file, row) if file.suffix == ".zst" else _line(file, row), place)
     try:
         chats = {key: render(template, chat) for key, chat in chats_of(value, reasoning=reasoning).items()}
     except DataError as error:
@@ -56,6 +60,19 @@ def _line(file: Path, row: int) -> bytes:
             return line
     except OSError as error:
         raise ConfigError(f"cannot read '{shown(file)}': {(error.strerror or str(error)).lower()}", hint="check the path") from None
+
+
+def _packed_line(file: Path, row: int) -> bytes:
+    """A line of a compressed file, which only its manifest says the size of."""
+    files = Files.of(file)
+    entry = read_manifest(file, files).outputs[0]
+    found = next((one for one in content_of(files, entry).files if one.path.name == file.name), None)
+    if found is None:
+        raise ConfigError(f"'{shown(file)}' is no file of its manifest's output", hint="render a file that compose wrote")
+    for number, line in enumerate(lines_of(Content.of(found.name, [found], is_compressed=True)), 1):
+        if number == row:
+            return line
+    raise ConfigError(f"'{shown(file)}' has {found.said.rows} rows, and no row {row}", Place("--row"))
 
 
 def _parsed(line: bytes, place: Place) -> dict[str, Any]:

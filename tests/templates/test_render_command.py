@@ -14,6 +14,7 @@ import pytest
 from teapot.cli import run
 from teapot.templates.names import template_sha256
 from teapot.verbs import render as verb
+from tests.helpers import Project
 from tests.templates.tools import SIMPLE, row_of, say, turns
 
 Capture = pytest.CaptureFixture[str]
@@ -127,3 +128,25 @@ def test_a_line_without_end_is_not_read(file: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(verb, "MAX_LINE", 100)
     assert run(["render", "rows.jsonl", "--template", "qwen"]) == 1
     assert "rows.jsonl:1: the line is longer than 100 bytes" in capsys.readouterr().err
+
+
+def test_a_compressed_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path)
+    rows = [{"messages": [say("user", f"q{number}"), say("assistant", f"a{number}")]} for number in range(9)]
+    project.module("local/data", "data:\n  sources: [{id: rows, path: rows.jsonl}]\n  format: messages\n", {})
+    project.jsonl("modules/local/data/rows.jsonl", rows)
+    project.config("mix", "modules: {local/data: true}\n")
+    packed = ["compose", "configs/mix.config", "-q", "-o", "packed.jsonl", "--set", "output.shards=2", "--set", "output.compression=zstd"]
+    assert run(packed) == 0 and run(["compose", "configs/mix.config", "-q", "-o", "plain.jsonl"]) == 0
+    first = Path("plain.jsonl").read_text(encoding="utf-8").splitlines()
+    capsys.readouterr()
+    half = len(first) // 2
+    for row in (1, len(first) - half):
+        assert run(["render", "packed-00001-of-00002.jsonl.zst", "--template", "chatml", "--row", str(row), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["id"] == json.loads(first[half + row - 1])["id"]
+    assert run(["render", "packed-00001-of-00002.jsonl.zst", "--template", "chatml", "--row", str(half + 2)]) == 2
+    assert f"has {half + 1} rows, and no row {half + 2}" in capsys.readouterr().err
+    Path("packed-00001-of-00002.jsonl.zst").rename("packed-00005-of-00009.jsonl.zst")
+    assert run(["render", "packed-00005-of-00009.jsonl.zst", "--template", "chatml"]) != 0
