@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
-.PHONY: test-ray fuzz test-templates demo bench bench-large test faults test-pythons check fix coverage clean help
+.PHONY: test-train test-ray fuzz test-templates demo bench bench-large test faults mutants test-pythons check fix coverage clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ faults: $(STAMPS)/test  ## try every fault, and say by guarantee how many were s
 	@TEAPOT_FAULTS=all TEAPOT_FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist worksteal -q \
 	  -p tests.faults.elsewhere tests/faults $$($(BIN)/python -m tests.faults.elsewhere); code=$$?; \
 	  $(BIN)/python -m tests.faults.table $(REPORT) && exit $$code
+
+mutants: $(STAMPS)/test  ## break each guarantee on purpose in a copy: a test must notice every time; writes docs/mutants.md (half an hour)
+	$(BIN)/python -m tests.mutants.run
 
 FUZZ_RUNS ?= 1000000
 FUZZ_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -55,6 +58,17 @@ build/ray-venv/.ready: pyproject.toml
 	@$(PYTHON) -m venv build/ray-venv
 	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
 	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check -e ".[ray]" --group test
+	@touch $@
+
+test-train: build/train-venv/.ready  ## train tiny models with the real trainers, from the launchers that Teapot writes (some GB, minutes)
+	build/train-venv/bin/python -m pytest -q -rs tests/train
+
+# torch comes first and exactly, so that nothing else chooses a build of it
+build/train-venv/.ready: pyproject.toml tests/train/requirements.txt
+	@$(PYTHON) -m venv build/train-venv
+	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' tests/train/requirements.txt)"
+	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check -r tests/train/requirements.txt -e . --group test
 	@touch $@
 
 PYTHONS ?= python3.10 python3.12 python3.13

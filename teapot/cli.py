@@ -36,6 +36,9 @@ COMMANDS = {
     "sources": "Show where each source lives and whether it is at hand.",
     "peek": "Show what a module's records become, or why they are refused.",
     "render": "Show a row as the model will see it through a chat template.",
+    "train": "Write a launcher that trains on an output, and what it needs.",
+    "hardware": "Show the GPUs, and what can be trained on them.",
+    "export": "Merge, convert and describe a trained model for serving.",
     "init": "Start a new project that composes at once.",
 }
 

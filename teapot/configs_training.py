@@ -15,6 +15,7 @@ BASE_KEYS = ("model", "method", "quantization", "revision")
 METHODS = ("qlora", "lora", "full")
 QUANTIZATIONS = ("nf4", "fp4", "int8", "none")
 PRECISIONS = ("bf16", "fp16", "fp32")
+LONG_ROWS = ("error", "truncate", "drop")
 SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt")
 
 _Getter = Callable[[Check, Node, str], Json]
@@ -74,12 +75,14 @@ SETTINGS: dict[str, _Getter] = {
     "batch_size": _whole(1, 1_000_000),
     "gradient_accumulation": _whole(1, 1_000_000),
     "max_length": _whole(1, 100_000_000),
+    "long_rows": _Choice(LONG_ROWS),
     "warmup_ratio": _Number(0, 1),
     "weight_decay": _Number(0, 1),
     "lr_scheduler": _Choice(SCHEDULERS),
     "optimizer": _text,
     "precision": _Choice(PRECISIONS),
     "packing": _boolean,
+    "beta": _Number(0, 1_000, low_open=True),
     "save_steps": _whole(1, _MANY),
     "eval_steps": _whole(1, _MANY),
     "logging_steps": _whole(1, _MANY),

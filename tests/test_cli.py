@@ -120,6 +120,13 @@ def test_python_m_is_the_same_program(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the last resorts
 
 
+def test_the_numbers_of_the_exit_codes() -> None:
+    """Scripts know them by these numbers, whatever they are called here."""
+    numbers = {name: int(code) for name, code in Exit.__members__.items()}
+    ours = {"OK": 0, "INVALID": 1, "USAGE": 2, "UNAVAILABLE": 3, "UNWRITABLE": 4, "BUSY": 5, "BUG": 70}
+    assert numbers == {**ours, "HUNG_UP": 128 + signal.SIGHUP, "INTERRUPTED": 128 + signal.SIGINT, "TERMINATED": 128 + signal.SIGTERM}
+
+
 def test_a_bug_is_called_one(project: Project, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_project: object) -> list[object]:
         raise ZeroDivisionError("no\x1b[31m luck")

@@ -15,7 +15,7 @@ ROOT = Path(teapot.__file__).parent
 LAYERS = {
     "words": "errors model hashing progress jsontext jcs",
     "pure": """yamltext yamlscalars yamlerrors checking config configs_merge configs_modules configs_training modules modules_format modules_rules
-        modules_sources sourcesfile shards frames weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping templates""",
+        modules_sources sourcesfile shards frames weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping templates training export""",
     "edges": "project registry sources ledger writer templatefile",
     "engine": "engine",
     "checks": "checks",
@@ -82,7 +82,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+EVERY = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+COPIED = {name: tree for name, tree in EVERY.items() if name.partition(".")[0] == "scripts"}
+"""What is copied into training folders, and runs without Teapot."""
+
+FILES = {name: tree for name, tree in EVERY.items() if name not in COPIED}
 
 
 def is_typing_only(node: ast.AST) -> bool:
@@ -174,6 +178,14 @@ def test_what_is_pure_does_no_io(name: str) -> None:
 @pytest.mark.parametrize("name", list(FILES))
 def test_slow_libraries_are_imported_where_they_are_used(name: str) -> None:
     assert not [f"line {line}: {other}" for other, line in imports(FILES[name], functions=False) if other.partition(".")[0] in HEAVY]
+
+
+def test_what_is_copied_stands_alone() -> None:
+    assert COPIED
+    for name, tree in COPIED.items():
+        assert not [other for other, _ in imports(tree) if other.partition(".")[0] == "teapot"], name
+    for name, tree in FILES.items():
+        assert not [other for other, _ in imports(tree) if other.startswith("teapot.scripts")], name
 
 
 def test_only_the_face_prints() -> None:

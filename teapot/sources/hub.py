@@ -1,4 +1,4 @@
-"""Datasets on the Hugging Face Hub, through ``huggingface_hub``: what is there, at which commit, and its bytes, verified.
+"""Datasets and models on the Hugging Face Hub, through ``huggingface_hub``: what is there, at which commit, and its bytes, verified.
 
 Only files are downloaded, only at a full commit, and every file's hash is checked before its path is handed out: the client itself compares
 sizes alone. The client's cache is used as it is, so that what other programs downloaded is not downloaded again.
@@ -10,7 +10,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +20,15 @@ from teapot.errors import DataError, Place
 from teapot.model import MAX_INTEGER, HubOrigin, Json
 from teapot.sources.https import redact_url
 from teapot.sources.hub_client import Report, environment_cache, environment_endpoint, environment_is_offline, progress_arguments, quiet
-from teapot.sources.hub_errors import Subject, expected_errors, not_cached, translate
+from teapot.sources.hub_errors import Kind, Subject, expected_errors, not_cached, translate
 from teapot.sources.hub_guard import Guard
 from teapot.sources.retry import TIMEOUT, persist
 from teapot.sources.splits import select
 
 if TYPE_CHECKING:
-    from huggingface_hub import DatasetInfo
+    from huggingface_hub import DatasetInfo, ModelInfo
+
+    Info = DatasetInfo | ModelInfo
 
 T = TypeVar("T")
 
@@ -74,7 +76,9 @@ class Hub:
         cache: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         report: Report | None = None,
+        kind: Kind = "dataset",
     ) -> None:
+        self._kind = kind
         self._offline = offline or environment_is_offline()
         self._endpoint = environment_endpoint()
         self._cache = cache or environment_cache()
@@ -90,13 +94,20 @@ class Hub:
         """
         subject = self._subject(origin.repo, origin.revision, place)
         info = self._info(subject)
-        files: dict[str, HubFile] = {}
-        for file in _files(info, subject):
-            if files.setdefault(file.path, file) is not file:
-                raise DataError(f"the Hub lists the file '{file.path}' of the dataset '{subject.repo}' twice", place, _HINT)
+        files = _unique(info, subject)
         configs: Json = getattr(info.card_data, "configs", None)
         chosen = select(origin, files, configs, place=place)
         return HubListing(_commit(info, subject), tuple(files[path] for path in chosen))
+
+    def look_up(self, repo: str, revision: str | None, names: Collection[str], *, place: Place | None) -> HubListing:
+        """The commit of a revision, and those of its files that have one of these names.
+
+        Raises SourceUnavailable where they cannot be had, DataError for a listing that is not to be trusted.
+        """
+        subject = self._subject(repo, revision, place)
+        info = self._info(subject)
+        files = _unique(info, subject)
+        return HubListing(_commit(info, subject), tuple(files[name] for name in names if name in files))
 
     def current_commit(self, origin: HubOrigin, *, place: Place | None) -> str:
         """The full commit that the origin's revision means now. A full commit means itself, and is not asked for."""
@@ -123,7 +134,7 @@ class Hub:
             raise ValueError("a file without a known hash cannot be verified")
         subject = replace(self._subject(repo, commit, place), path=path)
         _check_pin(subject, commit, path)
-        what = f"'{path}' of the dataset '{repo}' at commit {commit}"
+        what = f"'{path}' of the {self._kind} '{repo}' at commit {commit}"
         local = self._have(subject, commit, path, size)
         if self._once(lambda: _is_right(local, size, sha256, oid), subject):
             return local
@@ -140,18 +151,19 @@ class Hub:
     # ------------------------------------------------------------ asking
 
     def _subject(self, repo: str, revision: str | None, place: Place | None) -> Subject:
-        return Subject(repo, revision or "main", redact_url(self._endpoint), place)
+        return Subject(repo, revision or "main", redact_url(self._endpoint), place, kind=self._kind)
 
-    def _info(self, subject: Subject) -> DatasetInfo:
+    def _info(self, subject: Subject) -> Info:
         if self._offline:
             raise not_cached(subject)
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=self._endpoint, library_name="teapot")
 
-        def ask() -> DatasetInfo:
+        def ask() -> Info:
             try:
-                return api.dataset_info(subject.repo, revision=subject.revision, timeout=self._timeout, files_metadata=True)
+                info = api.dataset_info if self._kind == "dataset" else api.model_info
+                return info(subject.repo, revision=subject.revision, timeout=self._timeout, files_metadata=True)
             except (KeyError, TypeError, AttributeError, RecursionError) as error:  # JSON of another shape, or without bottom
                 raise ValueError("unexpected answer") from error
 
@@ -172,7 +184,7 @@ class Hub:
 
         The client's own function believes a note that there is no such file, also after it has been downloaded.
         """
-        found = self._cache / "--".join(("datasets", *subject.repo.split("/"))) / "snapshots" / commit / path
+        found = self._cache / "--".join((f"{self._kind}s", *subject.repo.split("/"))) / "snapshots" / commit / path
         return found if self._once(found.is_file, subject) else None
 
     def _download(self, subject: Subject, commit: str, path: str) -> Path:
@@ -182,7 +194,7 @@ class Hub:
             hf_hub_download(
                 subject.repo,
                 path,
-                repo_type="dataset",
+                repo_type=self._kind,
                 revision=commit,
                 cache_dir=self._cache,
                 endpoint=self._endpoint,
@@ -208,7 +220,7 @@ class Hub:
         """Refuse what cannot fit, before the disk is full."""
         folder = next(folder for folder in (self._cache.absolute(), *self._cache.absolute().parents) if folder.is_dir())
         if size > shutil.disk_usage(folder).free:
-            what = f"'{subject.path}' of the dataset '{subject.repo}'"
+            what = f"'{subject.path}' of the {subject.kind} '{subject.repo}'"
             raise subject.unavailable(
                 f"the cache of the Hub client has no room for the {size} bytes of {what}", "make room, or set HF_HOME to another folder"
             )
@@ -225,28 +237,42 @@ class Hub:
 # ---------------------------------------------------------------- checks
 
 
-def _commit(info: DatasetInfo, subject: Subject) -> str:
+def _commit(info: Info, subject: Subject) -> str:
     commit = info.sha
     if commit is None or not _COMMIT.fullmatch(commit):
         raise DataError(
-            f"the Hub names no full commit for the revision '{subject.revision}' of the dataset '{subject.repo}'", subject.place, _HINT
+            f"the Hub names no full commit for the revision '{subject.revision}' of the {subject.kind} '{subject.repo}'",
+            subject.place,
+            _HINT,
         )
     return commit
 
 
-def _files(info: DatasetInfo, subject: Subject) -> Iterator[HubFile]:
+def _unique(info: Info, subject: Subject) -> dict[str, HubFile]:
+    files: dict[str, HubFile] = {}
+    for file in _files(info, subject):
+        if files.setdefault(file.path, file) is not file:
+            raise DataError(f"the Hub lists the file '{file.path}' of the {subject.kind} '{subject.repo}' twice", subject.place, _HINT)
+    return files
+
+
+def _files(info: Info, subject: Subject) -> Iterator[HubFile]:
     siblings = info.siblings or []
     if len(siblings) >= MAX_FILES:
         hint = "download what you need, and give it with 'path:'"
-        raise DataError(f"the dataset '{subject.repo}' has {MAX_FILES} files or more, too many to be listed in full", subject.place, hint)
+        raise DataError(
+            f"the {subject.kind} '{subject.repo}' has {MAX_FILES} files or more, too many to be listed in full", subject.place, hint
+        )
     for sibling in siblings:
         path, size, oid, lfs = sibling.rfilename, sibling.size, sibling.blob_id, sibling.lfs
         _check_name(path, subject)
         size = lfs.size if lfs else size
         if type(size) is not int or not 0 <= size <= MAX_INTEGER or not isinstance(oid, str) or not _COMMIT.fullmatch(oid):
-            raise DataError(f"the Hub gives no size and git id for the file '{path}' of the dataset '{subject.repo}'", subject.place, _HINT)
+            raise DataError(
+                f"the Hub gives no size and git id for the file '{path}' of the {subject.kind} '{subject.repo}'", subject.place, _HINT
+            )
         if lfs and not (isinstance(lfs.sha256, str) and re.fullmatch(r"[0-9a-f]{64}", lfs.sha256)):
-            raise DataError(f"the Hub gives no SHA-256 for the file '{path}' of the dataset '{subject.repo}'", subject.place, _HINT)
+            raise DataError(f"the Hub gives no SHA-256 for the file '{path}' of the {subject.kind} '{subject.repo}'", subject.place, _HINT)
         yield HubFile(path, size, oid, lfs.sha256 if lfs else None)
 
 
@@ -255,7 +281,9 @@ def _check_name(path: object, subject: Subject) -> None:
     parts = path.split("/") if isinstance(path, str) else [""]
     if {"", ".", ".."} & set(parts) or re.search(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]", str(path)):
         raise DataError(
-            f"the dataset '{subject.repo}' has a file with the unusable name {str(path)!a}", subject.place, "do not use this dataset"
+            f"the {subject.kind} '{subject.repo}' has a file with the unusable name {str(path)!a}",
+            subject.place,
+            f"do not use this {subject.kind}",
         )
 
 
@@ -266,7 +294,9 @@ def _check_pin(subject: Subject, commit: str, path: str) -> None:
     if re.search(r"(?:^|/)[^/]:", path):
         hint = "ask its owner to rename it, or download it yourself and use 'path:'"
         raise DataError(
-            f"the file '{path}' of the dataset '{subject.repo}' has a name with a drive, which the client refuses", subject.place, hint
+            f"the file '{path}' of the {subject.kind} '{subject.repo}' has a name with a drive, which the client refuses",
+            subject.place,
+            hint,
         )
 
 

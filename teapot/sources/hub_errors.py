@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from teapot.errors import ConfigError, Place, SourceUnavailable, TeapotError
 from teapot.sources.retry import AGAIN, TryAgain, again_in, retry_after
 
 LOGIN = "run 'hf auth login' or set HF_TOKEN"
+
+
+Kind = Literal["dataset", "model"]
+"""What a repository of the Hub holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +25,11 @@ class Subject:
     endpoint: str
     place: Place | None
     path: str | None = None
+    kind: Kind = "dataset"
 
     @property
     def page(self) -> str:
-        return f"{self.endpoint}/datasets/{self.repo}"
+        return f"{self.endpoint}/{'datasets/' if self.kind == 'dataset' else ''}{self.repo}"
 
     def unavailable(self, message: str, hint: str | None) -> SourceUnavailable:
         return SourceUnavailable(message, self.place, hint)
@@ -46,7 +52,7 @@ def translate(error: Exception, subject: Subject) -> TeapotError | TryAgain:
     from huggingface_hub import errors as hf
 
     if isinstance(error, hf.HFValidationError):
-        return ConfigError(f"'{subject.repo}' is not the name of a dataset on the Hub", subject.place, "write it as 'org/name'")
+        return ConfigError(f"'{subject.repo}' is not the name of a {subject.kind} on the Hub", subject.place, "write it as 'org/name'")
     if isinstance(error, hf.LocalEntryNotFoundError):
         return _gave_up(error, subject)
     if isinstance(error, hf.OfflineModeIsEnabled):
@@ -112,15 +118,14 @@ def broken(subject: Subject) -> SourceUnavailable:
 
 def _transfer(subject: Subject) -> str:
     if subject.path is None:
-        return f"the answer of the Hub at '{subject.endpoint}' about the dataset '{subject.repo}'"
+        return f"the answer of the Hub at '{subject.endpoint}' about the {subject.kind} '{subject.repo}'"
     return f"the download of '{subject.path}' from '{subject.repo}'"
 
 
 def not_cached(subject: Subject) -> SourceUnavailable:
-    what = f"'{subject.path}' of the dataset '{subject.repo}'" if subject.path else f"the list of files of the dataset '{subject.repo}'"
-    return subject.unavailable(
-        f"{what} is not cached, and the network is not used", "run the same command once without --offline or --frozen"
-    )
+    what = f"'{subject.path}'" if subject.path else "the list of files"
+    hint = "run the same command once without --offline or --frozen" if subject.kind == "dataset" else "run it without --offline"
+    return subject.unavailable(f"{what} of the {subject.kind} '{subject.repo}' is not cached, and the network is not used", hint)
 
 
 def _gave_up(error: Exception, subject: Subject) -> TeapotError | TryAgain:
@@ -142,18 +147,19 @@ def _missing() -> tuple[tuple[type[Exception], Callable[[Subject], SourceUnavail
 
 
 def _gated(subject: Subject) -> SourceUnavailable:
-    return subject.unavailable(f"the dataset '{subject.repo}' is gated", f"accept its terms at {subject.page}, then {LOGIN}")
+    return subject.unavailable(f"the {subject.kind} '{subject.repo}' is gated", f"accept its terms at {subject.page}, then {LOGIN}")
 
 
 def _no_repo(subject: Subject) -> SourceUnavailable:
     return subject.unavailable(
-        f"the dataset '{subject.repo}' does not exist on the Hub, or is private", f"check the name; for a private dataset {LOGIN}"
+        f"the {subject.kind} '{subject.repo}' does not exist on the Hub, or is private",
+        f"check the name; for a private {subject.kind} {LOGIN}",
     )
 
 
 def _no_revision(subject: Subject) -> SourceUnavailable:
     return subject.unavailable(
-        f"the dataset '{subject.repo}' has no revision '{subject.revision}'",
+        f"the {subject.kind} '{subject.repo}' has no revision '{subject.revision}'",
         f"choose a branch, tag or commit from {subject.page}/commits/main",
     )
 
@@ -161,10 +167,10 @@ def _no_revision(subject: Subject) -> SourceUnavailable:
 def _no_entry(subject: Subject) -> SourceUnavailable:
     if subject.path is None:
         return subject.unavailable(
-            f"the Hub at '{subject.endpoint}' has no list of the files of the dataset '{subject.repo}'", "check HF_ENDPOINT"
+            f"the Hub at '{subject.endpoint}' has no list of the files of the {subject.kind} '{subject.repo}'", "check HF_ENDPOINT"
         )
     return subject.unavailable(
-        f"the dataset '{subject.repo}' has no file '{subject.path}' at '{subject.revision}'",
+        f"the {subject.kind} '{subject.repo}' has no file '{subject.path}' at '{subject.revision}'",
         f"see what is there at {subject.page}/tree/main",
     )
 
@@ -173,10 +179,12 @@ def refused(status: int, headers: Mapping[str, str], subject: Subject) -> Teapot
     if status == 401:
         return subject.unavailable("the Hub does not accept the access token", f"{LOGIN}, with a token that is still valid")
     if status == 403:
-        return subject.unavailable(f"the Hub refuses access to the dataset '{subject.repo}'", f"{LOGIN}, with a token that may read it")
+        return subject.unavailable(
+            f"the Hub refuses access to the {subject.kind} '{subject.repo}'", f"{LOGIN}, with a token that may read it"
+        )
     wait = retry_after(headers) if status in AGAIN else None
     error = subject.unavailable(
-        f"the Hub at '{subject.endpoint}' answered with status {status} about the dataset '{subject.repo}'",
+        f"the Hub at '{subject.endpoint}' answered with status {status} about the {subject.kind} '{subject.repo}'",
         again_in(wait) if status in AGAIN else "see what this status means, or ask whoever runs this Hub",
     )
     return TryAgain(error, wait) if status in AGAIN else error

@@ -128,14 +128,14 @@ class Guard:
     def _judge(self, response: Any) -> None:
         """What the headers say of a file. The client builds paths out of the ETag and of the commit."""
         headers, subject = response.headers, self.subject
-        what = f"'{subject.path}' of the dataset '{subject.repo}'"
+        what = f"'{subject.path}' of the {subject.kind} '{subject.repo}'"
         for name in ("ETag", "X-Linked-Etag"):
             if name in headers and not _ETAG.fullmatch(headers[name]):
                 raise DataError(f"the Hub gives an unusable ETag for {what}", subject.place, "do not use this Hub")
         commit = headers.get("X-Repo-Commit", subject.revision)
         if commit != subject.revision:
             raise DataError(
-                f"the Hub gave commit '{commit}' of the dataset '{subject.repo}' for commit '{subject.revision}'",
+                f"the Hub gave commit '{commit}' of the {subject.kind} '{subject.repo}' for commit '{subject.revision}'",
                 subject.place,
                 "run again; if it stays so, do not use this Hub",
             )
@@ -163,7 +163,9 @@ class Guard:
                 f"the answer of the Hub at '{self.subject.endpoint}' has more than {MAX_ANSWER} bytes", "check HF_ENDPOINT"
             )
         if self.subject.path is not None and self.size is not None and self._received > self.size:
-            message = f"the Hub sends more than the {self.size} bytes of '{self.subject.path}' of the dataset '{self.subject.repo}'"
+            message = (
+                f"the Hub sends more than the {self.size} bytes of '{self.subject.path}' of the {self.subject.kind} '{self.subject.repo}'"
+            )
             raise TryAgain(DataError(message, self.subject.place, _DISTRUST))
         return True
 

@@ -24,13 +24,19 @@ def output_path(config: Config, given: Path | None) -> Path:
         return given
     name = config.output or f"train-{config.name}.jsonl"
     if config.overrides:
-        mark = hashlib.sha256("\n".join(sorted(config.overrides)).encode()).hexdigest()[:8]
-        name = f"{name.removesuffix('.jsonl')}-set-{mark}.jsonl"
+        name = f"{name.removesuffix('.jsonl')}{mark_of(config)}.jsonl"
     path = Path.cwd() / name
     refuse_shard_name(path, Place(shown(config.path)))
     if not followed(path).is_relative_to(Path.cwd().resolve()):
         raise ConfigError(f"the config's output '{name}' leaves the current folder", Place(shown(config.path)), "say where with -o")
     return path
+
+
+def mark_of(config: Config) -> str:
+    """What the names of a run with overrides end with, so that it never replaces what was made without them."""
+    if not config.overrides:
+        return ""
+    return "-set-" + hashlib.sha256("\n".join(sorted(config.overrides)).encode()).hexdigest()[:8]
 
 
 def refuse_bytes(*names: str) -> None:

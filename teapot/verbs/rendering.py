@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -48,7 +49,7 @@ def render_rows(content: Content, manifest: Manifest, template: ChatTemplate, ou
     total = RenderedRows("", 0, 0, 0, 0)
     digest, entry = hashlib.sha256(), manifest.outputs[0]
     source, problems, size = hashlib.sha256(), Problems(), 0
-    for number, line in enumerate(lines_of(content), 1):
+    for number, line in enumerate(_read(content), 1):
         source.update(line)
         size += len(line)
         place = Place(content.name, number)
@@ -135,6 +136,20 @@ def lines_of(content: Content) -> Iterator[bytes]:
             yield rest
 
 
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn the system's errors while the data is read into CheckFailed."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckFailed(f"the data cannot be read: {error.strerror or error}", Place(name), "compose again") from None
+
+
+def _read(content: Content) -> Iterator[bytes]:
+    with reading(content.name):
+        yield from lines_of(content)
+
+
 def end_token(template: ChatTemplate) -> str:
     """The token with which an answer ends.
 
@@ -144,4 +159,4 @@ def end_token(template: ChatTemplate) -> str:
     return anatomy(template).ends[1].strip()
 
 
-__all__ = ["RenderedRows", "TemplateError", "end_token", "render_rows"]
+__all__ = ["RenderedRows", "TemplateError", "end_token", "reading", "render_rows"]

@@ -36,7 +36,8 @@ class Request:
 class LocalHub:
     """A hub at ``endpoint``, over https where it is given a ``tls`` context. After ``stop``, ``start`` opens the same port again.
 
-    ``plain`` holds files that it serves as any web server would, at ``/plain/NAME``.
+    Repositories are datasets, or models where their name begins with ``models/``. ``plain`` holds files that it serves as any web server would, at
+    ``/plain/NAME``.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -227,6 +228,10 @@ def _json(value: Any, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(200, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
+def _key(is_model: bool, name: str) -> str:
+    return (MODELS if is_model else "") + unquote(name)
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -275,14 +280,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._content(Blob(self.server.hub.plain[unquote(path[7:])], False))
         if match := re.fullmatch(r"/cdn/([0-9a-f]{64})", path):
             self._content(self._lfs(match[1]))
-        if match := re.fullmatch(r"/datasets/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", path):
-            self._resolve(unquote(match[1]), unquote(match[2]), unquote(match[3]))
+        if match := re.fullmatch(r"(/datasets)?/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", path):
+            self._resolve(_key(match[1] is None, match[2]), unquote(match[3]), unquote(match[4]))
         if match := re.fullmatch(
-            r"/api/datasets/([^/]+(?:/[^/]+?)?)(?:/(revision|tree|paths-info|refs|commits|auth-check)(?:/([^/]+))?(?:/(.+))?)?", path
+            r"/api/(datasets|models)/([^/]+(?:/[^/]+?)?)(?:/(revision|tree|paths-info|refs|commits|auth-check)(?:/([^/]+))?(?:/(.+))?)?", path
         ):
-            repo = self._repo(unquote(match[1]), reading=match[2] == "auth-check")
-            revision = unquote(match[3] or "main")
-            self._api(repo, match[2] or "revision", revision, unquote(match[4] or ""))
+            repo = self._repo(_key(match[1] == "models", match[2]), reading=match[3] == "auth-check")
+            revision = unquote(match[4] or "main")
+            self._api(repo, match[3] or "revision", revision, unquote(match[5] or ""))
 
     def _user(self, *, required: bool = False) -> str | None:
         """Who asks, by token; an unknown token is refused whatever it is for."""
@@ -334,7 +339,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         detailed = self.query.get("blobs") == ["True"] or self.query.get("blobs") == ["true"]
         card = card_of(commit) if repo.card_override is None else repo.card_override
         return {
-            "id": repo.id,
+            "id": repo.id.removeprefix(MODELS),
             "sha": commit.id,
             "private": repo.private,
             "gated": "auto" if repo.gated else False,
@@ -395,4 +400,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         raise Answer(206, blob.data[first : last + 1], {**(headers or {}), "Content-Range": f"bytes {first}-{last}/{size}"})
 
 
+MODELS = "models/"
 _DATE = "2024-01-01T00:00:00.000Z"

@@ -119,6 +119,20 @@ def test_faults_are_used_up_in_order(hub: LocalHub) -> None:
     assert [r.status for r in hub.requests] == [503, 200, 200, 200]
 
 
+def test_models_are_apart_from_datasets(hub: LocalHub, api: HfApi) -> None:
+    commit = hub.commit("models/o/r", {"config.json": "{}", "weights.safetensors": b"x"}, lfs=("*.safetensors",))
+    hub.commit("o/r", {"a.txt": "x"})
+    info = api.model_info("o/r", files_metadata=True)
+    assert (info.id, info.sha) == ("o/r", commit)
+    assert [one.rfilename for one in info.siblings or []] == ["config.json", "weights.safetensors"]
+    assert get(f"{hub.endpoint}/o/r/resolve/{commit}/config.json") == (200, b"{}")
+    assert get(f"{hub.endpoint}/datasets/o/r/resolve/main/a.txt") == (200, b"x")
+    hub.create("models/o/gated", gated=True)
+    hub.commit("models/o/gated", {"config.json": "{}"})
+    with pytest.raises(GatedRepoError):
+        api.auth_check("o/gated", token=False)
+
+
 def test_stop_and_start_on_the_same_port(hub: LocalHub) -> None:
     hub.commit("o/r", {"a.txt": "x"})
     url = f"{hub.endpoint}/datasets/o/r/resolve/main/a.txt"

@@ -260,4 +260,13 @@ def templates(bench: Bench) -> None:
     bench.run("render", "nowhere.jsonl", "--template", "chatml")
 
 
-ALL = [lines, folders, ends, held, sources, merged, templates]
+def hardware(bench: Bench) -> None:
+    """What does not say how large a model is."""
+    bench.clear()
+    bench.run("hardware", "--model", "large")
+    for base in ("", "base: {model: org/large}\n"):
+        bench.project.config("mix", f"{base}modules: {{local/one: true}}\n")
+        bench.run("hardware", "--config", "configs/mix.config")
+
+
+ALL = [lines, folders, ends, held, sources, merged, templates, hardware]

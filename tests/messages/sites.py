@@ -29,6 +29,9 @@ MAKERS = {
 SILENT = frozenset({"Terminated", "NoStandardOutput", "TryAgain", "TooMuch"})
 """Exceptions without words of their own."""
 
+NOTED = frozenset({"Nonsense"})
+"""Exceptions whose words are told as notes, and end nothing: tests/test_hardware.py has each."""
+
 PASSING = {"fail": 0, "error": 0, "unavailable": 0, "_fault": 1}
 """Methods that put their argument of this number into a sentence."""
 
