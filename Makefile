@@ -60,8 +60,10 @@ build/ray-venv/.ready: pyproject.toml
 	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check -e ".[ray]" --group test
 	@touch $@
 
-test-train: build/train-venv/.ready  ## train tiny models with the real trainers, from the launchers that Teapot writes (some GB, minutes)
-	build/train-venv/bin/python -m pytest -q -rs tests/train
+test-train: build/train-venv/.ready build/unsloth-venv/.ready  ## train tiny models with the real trainers, from the launchers that Teapot writes (some GB, minutes)
+	@mkdir -p build/train && rm -f build/train/report.jsonl
+	TRAINED=$(CURDIR)/build/train/report.jsonl build/train-venv/bin/python -m pytest -q -rs tests/train
+	build/train-venv/bin/python -m tests.train.table build/train/report.jsonl
 
 # torch comes first and exactly, so that nothing else chooses a build of it
 build/train-venv/.ready: pyproject.toml tests/train/requirements.txt
@@ -69,6 +71,14 @@ build/train-venv/.ready: pyproject.toml tests/train/requirements.txt
 	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
 	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' tests/train/requirements.txt)"
 	@build/train-venv/bin/python -m pip install -q --disable-pip-version-check -r tests/train/requirements.txt -e . --group test
+	@touch $@
+
+build/unsloth-venv/.ready: tests/train/requirements-unsloth.txt teapot/training/backends/unsloth.py
+	@$(PYTHON) -m venv build/unsloth-venv
+	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' tests/train/requirements-unsloth.txt)"
+	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check -r tests/train/requirements-unsloth.txt
+	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check --no-deps $$(grep -oE '(unsloth|unsloth_zoo)==[0-9.]+' teapot/training/backends/unsloth.py)
 	@touch $@
 
 PYTHONS ?= python3.10 python3.12 python3.13

@@ -42,7 +42,7 @@ CODES = {
 }
 
 AREAS = [
-    ("The command line", "cli usage ui commands api verbs/init verbs/inspect verbs/render templatefile"),
+    ("The command line", "cli usage ui errors commands api verbs/init verbs/inspect verbs/render templatefile"),
     ("Configs", "config configs_ checking weights sampling engine/choosing engine/planning"),
     (
         "Modules",
@@ -55,6 +55,8 @@ AREAS = [
     ("The Hub, and other servers", "sources/hub sources/url sources/https sources/splits sources/retry sources/watchdog"),
     ("A module's own script", "sources/prepare sources/box sources/consent"),
     ("Chat templates", "templates"),
+    ("Training", "training verbs/train verbs/rendering verbs/basemodel verbs/hardware verbs/gpus"),
+    ("Exporting", "export verbs/export"),
     ("Locks and manifests", "lock manifest sources/pinning verbs/lock"),
     ("Checks of an output", "checks verbs/validate verbs/rebuild frames"),
     ("Writing", "writer verbs verbs/compose verbs/files engine"),

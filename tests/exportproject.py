@@ -74,9 +74,9 @@ class ExportProject(TrainProject):
         assert self.train("--quiet", backend=backend) == 0
         self.pretend()
 
-    def pretend(self, **changed: Any) -> None:
+    def pretend(self, name: str = NAME, **changed: Any) -> None:
         """The output folder as ``rows.py`` and a trainer leave it."""
-        recipe = self.root / f"train-{NAME}/recipe.json"
+        recipe = self.root / f"train-{name}/recipe.json"
         told = json.loads(recipe.read_bytes())
         record = {
             "manifest": told["data"]["manifest"],
@@ -85,11 +85,11 @@ class ExportProject(TrainProject):
             "steps": 6,
             "state": "done",
         }
-        self.write(f"output-{NAME}/teapot.json", json.dumps(record | changed))
+        self.write(f"output-{name}/teapot.json", json.dumps(record | changed))
 
-    def python(self, name: str = "fake-python") -> Path:
+    def python(self, name: str = "fake-python", folder: str = "bin") -> Path:
         """The fake Python, which is also a fake ``llama-quantize`` under that name."""
-        path = self.write(f"bin/{name}", FAKE.format(python=sys.executable))
+        path = self.write(f"{folder}/{name}", FAKE.format(python=sys.executable))
         path.chmod(0o755)
         return path
 

@@ -171,8 +171,8 @@ def test_the_first_signal_ends_the_run(number: int) -> None:
     ending = Ending()
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
         ending(number, None)
-    ending(number, None)  # the run is cleaning up
-    ending(signal.SIGTERM, None)
+    ending(signal.SIGTERM, None)  # the run is cleaning up
+    ending(number, None)
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,8 @@ training:
   packing: true
   weight_decay: 0.01
   logging_steps: 10
+  long_rows: truncate
+  beta: 0.25
 """
     )
     assert config.description == "two\nlines\n"
@@ -286,6 +288,8 @@ training:
         "packing": True,
         "weight_decay": 0.01,
         "logging_steps": 10,
+        "long_rows": "truncate",
+        "beta": 0.25,
     }
     assert load("modules: {a/b: true}\ntraining: {lora_target_modules: all-linear}").training.settings == {
         "lora_target_modules": "all-linear"

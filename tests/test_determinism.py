@@ -180,6 +180,24 @@ def test_a_config_written_otherwise(tmp_path: Path) -> None:
     assert composed(project) == expected()
 
 
+def test_modules_in_another_order(tmp_path: Path) -> None:
+    """Neither the rows nor the ledger's list of those that were dropped follow the order in which a config names its modules."""
+    project = Project(tmp_path / "project")
+    names = ("m/a", "m/b", "m-n/a", "z/0")
+    for source, name in zip("dbca", names, strict=True):
+        project.module(
+            name, f"data: {{sources: [{{id: {source}, path: x.jsonl}}], format: messages, filters: [{{field: n, in: [1, 2, 3]}}]}}\n"
+        )
+        project.jsonl(f"modules/{name}/x.jsonl", [{**row, "n": number} for number, row in enumerate(ROWS)])
+    written = set()
+    for order in (names, names[::-1], sorted(names)):
+        config = project.config("garden", "modules: {" + ", ".join(f"{name}: 0.7" for name in order) + "}\n")
+        compose(config, Options(environ={}), project.output("garden"))
+        written.add(tuple(results(project).values()))
+        (project.root / "configs" / "garden.lock").unlink()
+    assert len(written) == 1
+
+
 def test_a_config_in_two_files(tmp_path: Path) -> None:
     project = garden(tmp_path / "garden")
     own = (project.root / "configs" / "garden.config").read_text(encoding="utf-8").replace("{seed: 7}", "{seed: 1}")

@@ -95,12 +95,14 @@ training:
   batch_size: 1
   gradient_accumulation: 1
   max_length: 1
+  long_rows: drop
   warmup_ratio: 0
   weight_decay: 0
   lr_scheduler: linear
   optimizer: adamw
   precision: bf16
   packing: true
+  beta: 1
   save_steps: 1
   eval_steps: 1
   logging_steps: 1
@@ -303,6 +305,7 @@ WORDS: list[tuple[str, str, str]] = [
     ("modules: {a/b: true}\nbase: {method: qlra}\n", "qlra", "qlora"),
     ("modules: {a/b: true}\nbase: {quantization: nf}\n", "nf", "nf4"),
     ("modules: {a/b: true}\ntraining: {precision: bf61}\n", "bf61", "bf16"),
+    ("modules: {a/b: true}\ntraining: {long_rows: dorp}\n", "dorp", "drop"),
     ("modules: {a/b: true}\ntraining: {lr_scheduler: cosin}\n", "cosin", "cosine"),
     ("modules: {a/b: true}\ntraining: {weights: {a/bb: 2}}\n", "a/bb", "a/b"),
 ]

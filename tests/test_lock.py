@@ -342,6 +342,17 @@ def test_a_changed_file_is_named(project: Project) -> None:
     assert after == before
 
 
+def test_a_changed_file_of_the_same_size(project: Project) -> None:
+    composed(project)
+    project.jsonl("modules/b/count/two.jsonl", rows("owt", 4))
+    pinned = read_lock(path_of(project))
+    assert pinned is not None
+    (file,) = pinned.modules["b/count"].sources["count-two"].pin.files
+    assert (project.root / "modules/b/count/two.jsonl").stat().st_size == file.size
+    said = fails(project.cli("compose", "configs/mix.config"), Exit.INVALID)
+    assert "source 'count-two': the bytes of 'two.jsonl' are not the locked ones" in said
+
+
 def test_a_file_more_or_less(project: Project) -> None:
     project.module("b/count", COUNT.replace("one.jsonl", "'o*.jsonl'"))
     composed(project)

@@ -16,11 +16,31 @@ from tests.faults.report import proves
 from tests.helpers import ROOT, Project
 from tests.hub.server import LocalHub
 from tests.hub.world import World
-from tests.messages import cases_calls, cases_commands, cases_declared, cases_files, cases_hub, cases_rows, cases_sets, snapshot
+from tests.messages import (
+    cases_calls,
+    cases_commands,
+    cases_declared,
+    cases_export,
+    cases_files,
+    cases_hub,
+    cases_rows,
+    cases_sets,
+    cases_train,
+    snapshot,
+)
 from tests.messages.bench import Bench
 from tests.messages.sites import MAKERS, NOTED, SILENT, every_site, parsed
 
-HERE = [*cases_declared.ALL, *cases_rows.ALL, *cases_sets.ALL, *cases_commands.ALL, *cases_files.ALL, *cases_calls.ALL]
+HERE = [
+    *cases_declared.ALL,
+    *cases_rows.ALL,
+    *cases_sets.ALL,
+    *cases_commands.ALL,
+    *cases_files.ALL,
+    *cases_calls.ALL,
+    *cases_train.ALL,
+    *cases_export.ALL,
+]
 """What needs a project alone."""
 
 NOT_PROVOKED = {
@@ -60,6 +80,7 @@ def test_every_message(
     monkeypatch.delenv("HF_TOKEN")
     bench.enter()
     cases_hub.urls(bench, tls_hub, certificate)
+    cases_train.hub(bench, world.hub)
     for alone in HERE:
         alone(bench)
     missing = {

@@ -93,6 +93,14 @@ def test_every_setting_is_in_the_recipe_or_refused_by_every_backend() -> None:
         assert ("beta" in one.traits.refuses) == (one.traits.kind == "chat")
 
 
+def test_what_trl_cannot_do() -> None:
+    problems = BACKENDS["qlora-hf"].problems
+    assert problems(recipe()) == ()
+    assert problems(recipe(distributed="zero3")) == ("--distributed zero3 cannot split weights of four bits",)
+    assert problems(recipe(quantization="none")) == ("'base.method' is qlora, and 'base.quantization' is none",)
+    assert problems(recipe(method="lora")) == ("'base.quantization' is nf4, and 'base.method' is lora, not qlora",)
+
+
 # ---------------------------------------------------------------- estimates
 
 

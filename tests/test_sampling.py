@@ -107,6 +107,9 @@ SHARES: list[tuple[dict[str, Weight], dict[str, int]]] = [
     # halves to even: 5 / 0.4 = 12.5 -> 12, and 7 / 0.4 = 17.5 -> 18
     ({"a/a": Rows(5), "b/b": share("0.6")}, {"a/a": 5, "b/b": 7}),
     ({"a/a": Rows(7), "b/b": share("0.6")}, {"a/a": 7, "b/b": 11}),
+    # the same half, which floating point makes a bit more: 44 / 0.704 = 62.5 -> 62, and a bit less: 357 / 0.816 = 437.5 -> 438
+    ({"a/a": Rows(44), "b/b": share("0.296")}, {"a/a": 44, "b/b": 18}),
+    ({"a/a": Rows(357), "b/b": share("0.184")}, {"a/a": 357, "b/b": 81}),
     # 3 rows over two equal shares: the one with the smaller name gets the odd one
     ({"a/a": Rows(3), "c/c": share("0.25"), "b/b": share("0.25")}, {"a/a": 3, "b/b": 2, "c/c": 1}),
     ({"z/z": Rows(3), "a/a": share("0.25"), "a-/a": share("0.25")}, {"z/z": 3, "a-/a": 2, "a/a": 1}),

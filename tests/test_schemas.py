@@ -79,12 +79,14 @@ training:
   batch_size: 4
   gradient_accumulation: 4
   max_length: 2048
+  long_rows: truncate
   warmup_ratio: 0.03
   weight_decay: 0
   lr_scheduler: cosine
   optimizer: adamw_torch
   precision: bf16
   packing: false
+  beta: 0.1
   save_steps: 100
   eval_steps: 100
   logging_steps: 10
@@ -334,6 +336,7 @@ def test_schema_and_parser_know_the_same_words() -> None:
     settings = schema("config")["$defs"]["training"]["properties"]
     assert settings["lr_scheduler"]["enum"] == list(configs_training.SCHEDULERS)
     assert settings["precision"]["enum"] == list(configs_training.PRECISIONS)
+    assert settings["long_rows"]["enum"] == list(configs_training.LONG_ROWS)
     assert schema("config")["$defs"]["base"]["properties"]["method"]["enum"] == list(configs_training.METHODS)
     assert schema("config")["$defs"]["base"]["properties"]["quantization"]["enum"] == list(configs_training.QUANTIZATIONS)
     for kind in ("config", "module"):

@@ -22,6 +22,7 @@ from teapot.errors import Exit, OutputError
 from teapot.training.backends import BACKENDS
 from teapot.training.launcher import is_as_written, recipe_of_launcher
 from teapot.verbs import rendering, trainfolder
+from teapot.verbs import train as verb
 from tests.faults.report import proves
 from tests.helpers import CARD, ROOT, snapshot
 from tests.hub import karma
@@ -364,6 +365,34 @@ def test_data_that_is_not_there(project: TrainProject, capsys: Capture) -> None:
     assert "train-mix.manifest.json: the data cannot be read: No such file" in said
 
 
+def test_the_data_is_where_compose_puts_it(project: TrainProject, capsys: Capture) -> None:
+    assert run(["train", "configs/mix.config", "--backend", "qlora-hf"]) == 0
+    assert project.recipe()["data"]["source"] == "train-mix.jsonl"
+    assert run(["train", "configs/mix.config", "--backend", "qlora-hf", "--set", "training.epochs=1"]) == 0
+    project.set(more="license: {allowed: all}\noutput: {file: other.jsonl, shards: 2}\n")
+    capsys.readouterr()
+    assert run(["train", "configs/mix.config", "--backend", "qlora-hf"]) == Exit.INVALID
+    assert "there is no manifest 'other.manifest.json'" in capsys.readouterr().err
+    project.compose()
+    assert run(["train", "configs/mix.config", "--backend", "qlora-hf"]) == 0
+    assert project.recipe()["data"]["source"] == "other.jsonl"
+
+
+def test_data_that_changes_meanwhile(project: TrainProject, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is trained on is what was validated, and that must be of this config."""
+    other = project.set(name="other", training="seed: 7", more="license: {allowed: all}\noutput: train-mix.jsonl\n")
+    before = verb.validate
+
+    def swapped(*arguments: Any, **more: Any) -> Any:
+        assert run(["compose", str(other), "-q", "--workers", "1"]) == 0
+        return before(*arguments, **more)
+
+    monkeypatch.setattr(verb, "validate", swapped)
+    capsys.readouterr()
+    assert project.train() == Exit.INVALID
+    assert "the data was composed with another seed" in capsys.readouterr().err and not project.folder.exists()
+
+
 def test_a_lock_elsewhere(project: TrainProject, capsys: Capture) -> None:
     shutil.move(project.root / "configs/mix.lock", project.root / "other.lock")
     assert "there is no lock" in refused(project, capsys, Exit.INVALID)
@@ -572,6 +601,31 @@ def test_what_is_somebody_elses_is_left_alone(project: TrainProject, capsys: Cap
     assert project.train() == 0
 
 
+def test_what_was_edited_after_a_run_was_cut_off(project: TrainProject, capsys: Capture) -> None:
+    """Without a launcher the files may be newer than their recipe; what is neither the old one nor the new one is somebody's."""
+    assert project.train() == 0
+    right = snapshot(project.root)
+    for name in ("chat_template.jinja", "rows.jsonl", "rows.py"):
+        project.script.unlink()
+        project.write(f"train-mix/{name}", "mine")
+        assert f"'train-mix/{name}' was edited" in refused(project, capsys, Exit.UNWRITABLE)
+        assert project.train("--force") == 0
+        assert snapshot(project.root) == right
+    shutil.rmtree(project.folder)
+    project.script.unlink()
+    project.write("train-mix/rows.jsonl", "mine")
+    assert "'train-mix/rows.jsonl' was edited" in refused(project, capsys, Exit.UNWRITABLE)
+
+
+def test_inputs_are_never_written(project: TrainProject, capsys: Capture) -> None:
+    for name, source in (("rows.jsonl", "train-mix.jsonl"), ("recipe.json", "configs/mix.config")):
+        project.folder.mkdir()
+        os.link(project.root / source, project.folder / name)
+        said = refused(project, capsys, Exit.UNWRITABLE, "--force")
+        assert f"'train-mix/{name}' is one of the inputs ('{source}')" in said
+        shutil.rmtree(project.folder)
+
+
 def test_links_inside_are_not_written_through(project: TrainProject, capsys: Capture) -> None:
     assert project.train() == 0
     for name in ("rows.py", "rows.jsonl"):
@@ -729,6 +783,7 @@ def test_values_are_literal(project: TrainProject, tmp_path: Path, capsys: Captu
     project.compose()
     words = [text for text in NASTY if text.isprintable() and text == text.strip()]
     assert len(words) > 20
+    words = words if backend == "qlora-hf" else words[::4]
     method = BACKENDS[backend].traits.methods[0]
     for number, text in enumerate(words):
         name, quoted = text.replace("/", "_"), json.dumps(text)
@@ -814,16 +869,24 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def on_hub(card: Path, hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainProject:
-    shutil.copytree(card, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
+def model_hub(hub: LocalHub) -> LocalHub:
     hub.commit(
         f"models/{MODEL}", {"tokenizer_config.json": tokenizer_config(), "config.json": "{}", "model.safetensors": b"w"}, lfs=("*.safe*",)
     )
-    return TrainProject(tmp_path / "project")
+    return hub
 
 
-def test_the_card(on_hub: TrainProject, hub: LocalHub, capsys: Capture) -> None:
+@pytest.fixture
+def on_hub(project: TrainProject, model_hub: LocalHub) -> TrainProject:
+    """The small project, with the card's base model."""
+    project.set(f"model: {MODEL}", more="license: {allowed: all}\n")
+    return project
+
+
+def test_the_card(card: Path, model_hub: LocalHub, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is published: 3,346 rows at an effective batch of 16 for 3 epochs are 630 steps."""
+    monkeypatch.chdir(card)
+    on_hub, hub = TrainProject(card), model_hub
     commit = hub.repos[f"models/{MODEL}"].branches["main"]
     document = asked(on_hub, capsys, "--dry-run", name=CARD_NAME)
     assert (document["estimate"]["steps"], document["estimate"]["effective_batch"]) == (630, 16)
@@ -836,7 +899,7 @@ def test_the_card(on_hub: TrainProject, hub: LocalHub, capsys: Capture) -> None:
     assert document["notes"] == []
     assert document["estimate"]["parameters"] == 8_000_000_000 and document["estimate"]["memory_gib"] < 24
     assert not any("safetensors" in request.path for request in hub.requests)
-    assert on_hub.train("--dry-run", name=CARD_NAME) == 0
+    assert on_hub.train("--dry-run", "--no-validate", name=CARD_NAME) == 0
     assert " 630  (3 epochs, 16 rows each) " in capsys.readouterr().out
 
 
@@ -844,10 +907,10 @@ def test_the_branch_of_the_model_moves(on_hub: TrainProject, hub: LocalHub, caps
     """Each launcher says which commit it is for, and takes the template from it; a commit in the config stays."""
     first = hub.repos[f"models/{MODEL}"].branches["main"]
     moved = hub.commit(f"models/{MODEL}", {"chat_template.jinja": LLAMA + "{# moved #}"})
-    found = asked(on_hub, capsys, name=CARD_NAME)["recipe"]
+    found = asked(on_hub, capsys)["recipe"]
     assert found["revision"] == moved
-    assert (on_hub.root / f"train-{CARD_NAME}/chat_template.jinja").read_text().endswith("{# moved #}")
-    pinned = asked(on_hub, capsys, "--set", f"base.revision={first}", name=CARD_NAME)
+    assert (on_hub.root / "train-mix/chat_template.jinja").read_text().endswith("{# moved #}")
+    pinned = asked(on_hub, capsys, "--set", f"base.revision={first}")
     assert pinned["recipe"]["revision"] == first
     assert (on_hub.root / pinned["folder"] / "chat_template.jinja").read_text() == LLAMA
 
@@ -856,19 +919,19 @@ def test_a_gated_model(on_hub: TrainProject, hub: LocalHub, capsys: Capture, mon
     repo = hub.repos[f"models/{MODEL}"]
     repo.gated, repo.readers = True, {"reader"}
     hub.user("reader", "hf_CanaryOfTheReader")
-    said = refused(on_hub, capsys, Exit.UNAVAILABLE, name=CARD_NAME)
+    said = refused(on_hub, capsys, Exit.UNAVAILABLE)
     assert f"the model '{MODEL}' is gated" in said and "--tokenizer" in said
     assert f"accept its terms at {hub.endpoint}/{MODEL}, then run 'hf auth login' or set HF_TOKEN" in said
     monkeypatch.setenv("HF_TOKEN", "hf_CanaryOfTheReader")
-    assert on_hub.train(name=CARD_NAME) == 0
+    assert on_hub.train() == 0
     out, err = capsys.readouterr()
     assert "Canary" not in out + err
     assert not [path for path in on_hub.root.rglob("*") if path.is_file() and b"Canary" in path.read_bytes()]
 
 
 def test_a_model_that_cannot_be_had(on_hub: TrainProject, hub: LocalHub, capsys: Capture, tmp_path: Path) -> None:
-    def says(code: int, *more: str, name: str = CARD_NAME) -> str:
-        return refused(on_hub, capsys, code, "--timeout", "0.2", *more, name=name)
+    def says(code: int, *more: str) -> str:
+        return refused(on_hub, capsys, code, "--timeout", "0.2", *more)
 
     asked_before = len(hub.requests)
     said = says(Exit.UNAVAILABLE, "--offline")
@@ -890,8 +953,8 @@ def test_a_model_that_cannot_be_had(on_hub: TrainProject, hub: LocalHub, capsys:
     hub.stop()
     assert "cannot be reached" in says(Exit.UNAVAILABLE)
     folder = on_hub.tokenizer("words", chat_template=LLAMA, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>")
-    assert on_hub.train("--tokenizer", str(folder), name=CARD_NAME) == 0
-    assert on_hub.recipe(CARD_NAME)["revision"] is None
+    assert on_hub.train("--tokenizer", str(folder)) == 0
+    assert on_hub.recipe()["revision"] is None
     assert "the base model has no revision" in capsys.readouterr().err
 
 
@@ -899,7 +962,7 @@ def test_the_hub_tells_of_a_folder_that_is_no_file(on_hub: TrainProject, hub: Lo
     """A listing that is not to be trusted is refused for models as for datasets."""
     listing = {"id": MODEL, "sha": "0" * 40, "siblings": [{"rfilename": "config.json", "size": 1, "blobId": "0" * 40}] * 2}
     hub.fault("/api/models/*", "replace", None, body=json.dumps(listing).encode())
-    said = refused(on_hub, capsys, Exit.INVALID, name=CARD_NAME)
+    said = refused(on_hub, capsys, Exit.INVALID)
     assert f"the Hub lists the file 'config.json' of the model '{MODEL}' twice" in said
 
 
@@ -916,3 +979,38 @@ def test_hints_that_are_right_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_launcher_is_signed(project: TrainProject) -> None:
     assert project.train() == 0
     assert is_as_written(project.script.read_bytes())
+
+
+# ---------------------------------------------------------------- what the scripts record, as far as they need no trainer
+
+
+def test_an_output_folder_belongs_to_one_run(project: TrainProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert project.train() == 0
+    script = rows_script(project.folder)
+    told, tokens = script.recipe(), {"rows": 20, "sha256": "1" * 64}
+    record = project.root / "output-mix/teapot.json"
+    with pytest.raises(SystemExit, match="'output-mix' has no run to go on with"):
+        script.begin(told, tokens, resume=True)
+    monkeypatch.setenv("RANK", "1")
+    script.begin(told, tokens, resume=False)
+    assert not record.exists()  # of several processes, the first one claims
+    monkeypatch.delenv("RANK")
+    script.begin(told, tokens, resume=False)
+    begun = json.loads(record.read_bytes())
+    assert begun["state"] == "begun" and begun["manifest"] == told["data"]["manifest"] and begun["tokens"] == tokens
+    assert begun["recipe"] == hashlib.sha256((project.folder / "recipe.json").read_bytes()).hexdigest()
+    assert begun["base"] == {"model": "./tiny", "revision": None} and begun["data"]["sha256"] == told["data"]["source_sha256"]
+    assert project.train("--resume") == 0
+    with pytest.raises(SystemExit, match="'output-mix' is not empty"):
+        script.begin(told, tokens, resume=False)
+    script.begin(told, tokens, resume=True)
+    for key, value in (("manifest", "0" * 64), ("recipe", "0" * 64), ("tokens", {"rows": 19})):
+        record.write_text(json.dumps({**begun, key: value}))
+        with pytest.raises(SystemExit, match=f"was begun with another {key}"):
+            script.begin(told, tokens, resume=True)
+    record.write_text(json.dumps(begun))
+    script.done(told, steps=6)
+    assert json.loads(record.read_bytes()) == {**begun, "steps": 6, "state": "done"}
+    record.write_text(json.dumps({**begun, "recipe": "0" * 64}))
+    with pytest.raises(SystemExit, match="another recipe"):
+        script.done(told)

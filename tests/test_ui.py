@@ -28,6 +28,7 @@ def test_clean_escapes_what_a_terminal_acts_on_and_nothing_else() -> None:
         else:
             assert shown == sign
     assert clean("a\tb\nc\x1b[0m") == "a\\u0009b\\u000ac\\u001b[0m"
+    assert clean("a\x9bb\u2028c\u202ed\u2066e\u200bf\ud800") == "a\\u009bb\\u2028c\\u202ed\\u2066e\\u200bf\\ud800"
     assert clean("Zoë [bold]x[/] 😀 \\u0041") == "Zoë [bold]x[/] 😀 \\u0041"
 
 

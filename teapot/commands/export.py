@@ -41,8 +41,8 @@ def command(
 
     \b
     Example:
-      teapot export output-quickstart
-      teapot export output-quickstart --gguf ../llama.cpp --quantize Q4_K_M --python venv/bin/python
+      teapot export output-quickstart --python venv/bin/python -o only-merged
+      teapot export output-quickstart --python venv/bin/python --gguf llama.cpp
     """
     wanted = Wanted(
         output,

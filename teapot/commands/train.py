@@ -21,7 +21,7 @@ from teapot.verbs.train import Launch, Wanted, train
 
 @click.command("train")
 @click.argument("config", type=PATH)
-@click.option("--train-data", required=True, type=PATH, metavar="FILE", help="The output that was composed from CONFIG.")
+@click.option("--train-data", type=PATH, metavar="FILE", help="The output that was composed from CONFIG, if it lies elsewhere.")
 @click.option("--backend", required=True, metavar="NAME", help="qlora-hf, full-hf, unsloth, axolotl, llamafactory or dpo-hf.")
 @click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
 @click.option("--resume", is_flag=True, help="Only if a run was begun with the same data. (Go on with it: bash train-NAME.sh --resume.)")
@@ -46,7 +46,7 @@ from teapot.verbs.train import Launch, Wanted, train
 @with_options
 def command(
     config: Path,
-    train_data: Path,
+    train_data: Path | None,
     backend: str,
     dry_run: bool,
     resume: bool,
@@ -59,12 +59,13 @@ def command(
     ui: Ui,
     options: Options,
 ) -> int:
-    """Write train-NAME.sh, which trains on FILE, and a folder with all it
-    needs. The loss is on exactly what the assistant says.
+    """Write train-NAME.sh, which trains on what was composed, and a folder
+    with all it needs. The loss is on exactly what the assistant says.
 
     \b
     Example:
-      teapot train configs/quickstart.config --train-data train-quickstart.jsonl --backend qlora-hf
+      teapot train configs/quickstart.config --backend qlora-hf
+      teapot train configs/quickstart.config --backend qlora-hf --dry-run
     """
     wanted = Wanted(
         train_data,

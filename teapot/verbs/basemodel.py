@@ -77,12 +77,13 @@ def _tokenizer_config(base: BaseModel) -> dict[str, Any] | None:
 
 
 def _object(data: bytes, name: str, model: str) -> dict[str, Any]:
+    hint = "mend the file, or give another folder with --tokenizer"
     try:
         value = decode(data)
     except JsonError as error:
-        raise ConfigError(f"'{name}' of '{model}' is not JSON: {error.message}") from None
+        raise ConfigError(f"'{name}' of '{model}' is not JSON: {error.message}", hint=hint) from None
     if not isinstance(value, dict):
-        raise ConfigError(f"'{name}' of '{model}' is not an object")
+        raise ConfigError(f"'{name}' of '{model}' is not an object", hint=hint)
     return value
 
 

@@ -30,7 +30,7 @@ from teapot.training.launcher import launcher
 from teapot.training.recipe import Data, Distributed, Method, Recipe, Template, recipe_of
 from teapot.verbs.basemodel import BaseModel, base_model, own_template, with_tokens
 from teapot.verbs.files import Files
-from teapot.verbs.places import mark_of, refuse_bytes
+from teapot.verbs.places import mark_of, output_path, refuse_bytes
 from teapot.verbs.rendering import RenderedRows, end_token, reading, render_rows
 from teapot.verbs.trainfolder import MAX_RECIPE, RECIPE, ROWS, TrainPlaces, nowhere, room, write_folder
 from teapot.verbs.validate import Report, content_of, read_manifest, validate
@@ -41,9 +41,11 @@ RECORD = "teapot.json"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asks for. ``tokenizer`` is a folder with the base model's tokenizer, for a machine that has it elsewhere."""
+    """What the command line asks for. ``train_data`` is where compose puts the config's output, unless it is said. ``tokenizer`` is a folder with the
+    base model's tokenizer, for a machine that has it elsewhere.
+    """
 
-    train_data: Path
+    train_data: Path | None
     backend: str
     tokenizer: Path | None = None
     devices: int = 1
@@ -53,6 +55,11 @@ class Wanted:
     resume: bool = False
     force: bool = False
     dry_run: bool = False
+
+    @property
+    def data(self) -> Path:
+        assert self.train_data is not None
+        return self.train_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ def train(config_path: Path, options: Options, wanted: Wanted, effort: Effort | 
     name = config.name + mark_of(config)
     refuse_bytes(name)
     places = TrainPlaces.of(name)
+    if wanted.train_data is None:
+        wanted = replace(wanted, train_data=Files.of(output_path(replace(config, overrides=()), None)).manifest)
     manifest, report = _manifest(config, backend, wanted, options, effort or Effort(), progress)
     begun = _begun(places, manifest) if wanted.resume else None
     base = base_model(config, project, wanted.tokenizer, options)
@@ -93,8 +102,8 @@ def train(config_path: Path, options: Options, wanted: Wanted, effort: Effort | 
     recipe = _recipe(name, config, base, _data(manifest, wanted), template, wanted, method)
     _refuse(config, backend.problems(recipe))
     of_model = base.config()
-    with reading(shown(wanted.train_data)):
-        content = content_of(Files.of(wanted.train_data), manifest.outputs[0])
+    with reading(shown(wanted.data)):
+        content = content_of(Files.of(wanted.data), manifest.outputs[0])
     with room(places, dry_run=wanted.dry_run, force=wanted.force) as staging:
         with staging.open(places.folder / ROWS) if staging else nowhere() as out:
             rendered = render_rows(content, manifest, template, out, progress)
@@ -105,7 +114,7 @@ def train(config_path: Path, options: Options, wanted: Wanted, effort: Effort | 
             _refuse_other_recipe(places, begun, digest)
         if staging:
             text = launcher(recipe, backend.steps(recipe), digest)
-            inputs = (config.path, wanted.train_data)
+            inputs = (config.path, wanted.data)
             write_folder(staging, places, made, rendered.sha256, text, inputs, force=wanted.force)
     notes = tuple(_notes(recipe, config, rendered, base, places, wanted))
     return Launch(recipe, estimate(recipe, of_model), places.script, places.folder, tuple(sorted([*made, ROWS])), report, notes)
@@ -155,20 +164,20 @@ def _manifest(
     config: Config, backend: Backend, wanted: Wanted, options: Options, effort: Effort, progress: Progress
 ) -> tuple[Manifest, Report | None]:
     """The manifest of the data, once it is shown that config and backend are for it; and how it was validated."""
-    files = Files.of(wanted.train_data)
+    files = Files.of(wanted.data)
 
     def fits(manifest: Manifest) -> Manifest:
         _refuse_other_config(config, manifest, files)
         _refuse_kind(manifest, backend, wanted)
         return manifest
 
-    manifest = fits(read_manifest(wanted.train_data, files))
+    manifest = fits(read_manifest(wanted.data, files))
     if wanted.no_validate:
         return manifest, None
-    report = validate(wanted.train_data, lock=wanted.lock, project=options.project, effort=effort, progress=progress)
+    report = validate(wanted.data, lock=wanted.lock, project=options.project, effort=effort, progress=progress)
     if not report.ok or report.manifest is None:
         hint = "nothing was written; compose again, or look at it with 'teapot validate compose'"
-        raise CheckFailed([*report.all_problems(), Problem("the data does not validate", Place(shown(wanted.train_data)), hint)])
+        raise CheckFailed([*report.all_problems(), Problem("the data does not validate", Place(shown(wanted.data)), hint)])
     return fits(report.manifest), report
 
 
@@ -190,7 +199,7 @@ def _refuse_kind(manifest: Manifest, backend: Backend, wanted: Wanted) -> None:
         able = [name for name, other in BACKENDS.items() if other.traits.kind == manifest.kind]
         hint = f"use --backend {able[0]}" if able else "chat and preference rows can be trained on"
         message = f"the backend '{backend.traits.name}' trains on {backend.traits.kind} rows, and these are {manifest.kind} rows"
-        raise ConfigError(message, Place(shown(wanted.train_data)), hint)
+        raise ConfigError(message, Place(shown(wanted.data)), hint)
 
 
 def _template(config: Config, project: Project, base: BaseModel) -> ChatTemplate:
@@ -274,12 +283,13 @@ def _begun(places: TrainPlaces, manifest: Manifest) -> Mapping[str, Json]:
 
 
 def _record(path: Path) -> Mapping[str, Json]:
+    hint = "restore it, or train into another folder"
     try:
         found = decode(read_bytes(path, limit=MAX_RECIPE))
     except JsonError as error:
-        raise CheckFailed(f"the record of the run cannot be read: {error.message}", Place(shown(path))) from None
+        raise CheckFailed(f"the record of the run cannot be read: {error.message}", Place(shown(path)), hint) from None
     if not isinstance(found, Mapping):
-        raise CheckFailed("the record of the run is not an object", Place(shown(path)))
+        raise CheckFailed("the record of the run is not an object", Place(shown(path)), hint)
     return found
 
 

@@ -221,6 +221,26 @@ def test_a_license_changed_and_everything_rewritten(made: Made) -> None:
     refused(made, f"train-tiny.jsonl:{number + 1}: the license 'CC-BY-NC-4.0' is not allowed")
 
 
+def test_licenses_counted_otherwise(made: Made) -> None:
+    """The counts of the manifest add up; only the lines say that one is wrong."""
+
+    def change(document: Document) -> None:
+        document["modules"]["a/greet"]["licenses"] = {"CC0-1.0": 1, "MIT": 2}
+        document["licenses"] = {"CC0-1.0": 3, "MIT": 2}
+
+    tiny.forge_manifest(made, change)
+    refused(made, "module 'a/greet' has 3 rows (MIT: 3); the manifest says 3 (CC0-1.0: 1, MIT: 2)")
+
+
+@pytest.mark.parametrize("path", [("sha256",), ("blocks", 0)])
+def test_each_digest_of_the_output_by_itself(made: Made, path: tuple[Any, ...]) -> None:
+    """Neither the SHA-256 of the whole nor that of a block stands in for the other. The lock, which would notice too, is left out."""
+    whole = hashlib.sha256(made.output.read_bytes()).hexdigest()
+    tiny.forge_manifest(made, lambda document: put(document["outputs"][0], path, whole[::-1]))
+    found = [problem.message for problem in made.validate(no_lock=True).problems]
+    assert any(f"the file has sha256 {whole}" in one or "first in block 1 of 1" in one for one in found), found
+
+
 def row_edit(**values: Any) -> Callable[[Document], None]:
     return lambda row: row.update(values)
 

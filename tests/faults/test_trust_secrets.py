@@ -37,11 +37,12 @@ ADDRESSES = [
 ]
 """Addresses with a secret where one can stand in them; some are no addresses at all."""
 
-ZEROS = "0" * 64
+SUM = "ab" * 32
+"""A SHA-256 of nothing; digits alone would be a number in YAML, and everything would end there."""
 
 MODULES: dict[str, str] = {
-    "url": "data: {sources: [{id: probe, url: @@, sha256: " + ZEROS + "}], format: messages}\n",
-    "url with a wrong key": "data: {sources: [{id: probe, url: @@, sha256: " + ZEROS + ", reversion: x}], format: messages}\n",
+    "url": "data: {sources: [{id: probe, url: @@, sha256: " + SUM + "}], format: messages}\n",
+    "url with a wrong key": "data: {sources: [{id: probe, url: @@, sha256: " + SUM + ", reversion: x}], format: messages}\n",
     "url with a wrong sum": "data: {sources: [{id: probe, url: @@, sha256: x}], format: messages}\n",
     "path": "data: {sources: [{id: probe, path: @@}], format: messages}\n",
     "repo": "data: {sources: [{id: probe, repo: @@, split: train}], format: messages}\n",
@@ -115,12 +116,15 @@ COMMANDS = [
 @proves("G14", "a secret in an address of a module")
 def test_in_a_module(project: Project, speak: Speak, tally: Tally, tmp_path: Path, place: str) -> None:
     own = frozenset({"project/modules/test/probe/module.yaml"})
+    ended = set()
     for address in ADDRESSES:
         project.module("test/probe", MODULES[place].replace("@@", json.dumps(address)))
         for command in COMMANDS[:3] if place not in ("url", "repo") else COMMANDS:
             code, said = speak(*command)
             assert code != 70, said
+            ended.add(code)
             tally.case(leak(said, CANARY, tmp_path, own) and f"{address}: {command}: {leak(said, CANARY, tmp_path, own)}")
+    assert place != "url" or {0, 3} <= ended, "an address that is none is refused before it can stand anywhere; some must get further"
     tally.check()
 
 

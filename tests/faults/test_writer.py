@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -599,6 +599,24 @@ def test_a_file_that_changes_while_it_is_read(made: Made) -> None:
     source.unlink()
     with pytest.raises(DataError, match="vanished while it was read"):
         opened.check_unchanged()
+
+
+def test_a_file_that_changes_while_it_is_hashed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    from teapot.errors import DataError
+    from teapot.hashing import sha256_stream
+    from teapot.sources.local import pin_file
+
+    source = made.project.root / "modules/b/count/n/1.jsonl"
+
+    def slow(stream: BinaryIO) -> tuple[int, str]:
+        found = sha256_stream(stream)
+        with source.open("ab") as writer:
+            writer.write(b"\n")
+        return found
+
+    monkeypatch.setattr("teapot.sources.local.sha256_stream", slow)
+    with pytest.raises(DataError, match="changed while it was hashed"):
+        pin_file(source, "n/1.jsonl")
 
 
 def test_the_names_of_a_set() -> None:

@@ -10,7 +10,7 @@ CLI_TESTS, SPAN_TESTS = "tests/test_cli.py", "tests/templates/test_spans.py"
 
 MUTANTS = (
     Mutant(
-        "sigterm-ignored", "G16", "SIGTERM does not end a run",
+        "signals-ignored", "G16", "SIGINT, SIGTERM and SIGHUP do not end a run",
         CLI, "            signal.signal(number, ending)", "            signal.signal(number, signal.SIG_IGN)",
         (f"{CLI_TESTS}::test_a_signal_leaves_nothing_behind",),
     ),
@@ -52,11 +52,9 @@ MUTANTS = (
         (f"{CLI_TESTS}::test_the_numbers_of_the_exit_codes",),
     ),
     Mutant(
-        "workers-left-behind", "G16", "worker processes are left to themselves when a run ends",
-        POOL,
-        "        self.requests.close()\n        self.answers.close()\n        self.process.kill()\n        self.process.wait()",
-        "        pass",
-        ("tests/engine/test_faults.py",),
+        "workers-outlive-a-killed-run", "G16", "worker processes do not notice that the run that started them is gone",
+        POOL, "    except (EOFError, OSError):\n        os._exit(0)", "    except (EOFError, OSError):\n        signal.pause()",
+        ("tests/engine/test_faults.py::test_a_killed_run_is_cleared_away",),
     ),
     Mutant(
         "error-of-a-worker-swallowed", "G16", "an error in a worker is passed over",

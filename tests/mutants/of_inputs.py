@@ -16,7 +16,7 @@ MUTANTS = (
         ("tests/test_g6_names.py::test_every_key",),
     ),
     Mutant(
-        "unknown-set-ignored", "G6", "a field that a filter names and no record has decides nothing, without a word",
+        "unknown-field-ignored", "G6", "a field that a filter names and no record has decides nothing, without a word",
         "teapot/engine/rowmaker.py", "    if problems:\n        raise ConfigError(problems)", "    return",
         ("tests/test_g6_names.py::test_fields",),
     ),

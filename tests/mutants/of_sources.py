@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "wrong-size-accepted", "G12", "a body that is shorter than its length says is taken to be whole",
         HTTPS, "        if expected is not None and size != expected:", "        if False:",
-        ("tests/faults/test_hub_url.py::test_what_the_length_says",),
+        ("tests/faults/test_hub_url.py::test_every_fault_for_ever_and_once",),
     ),
     Mutant(
         "listed-size-ignored", "G12", "the size that the Hub lists for a file is not compared with the one that it sends",
@@ -71,7 +71,7 @@ MUTANTS = (
     Mutant(
         "cookies-kept", "G14", "a cookie that one answer left goes with every later request",
         GUARD, '        request.headers.pop("Cookie", None)', "        pass",
-        ("tests/sources/test_hub_guard.py",),
+        ("tests/sources/test_hub_guard.py::test_no_cookie_is_sent_back",),
     ),
     Mutant(
         "private-addresses-fetched", "G12", "a URL may lead into this machine's own network",
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "locked-sizes-compared-alone", "G12", "a local file is compared with the lock by its size alone",
         PINNING, "    return file.size, file.sha256", '    return file.size, ""',
-        (f"{LOCK_TESTS}::test_a_changed_file_is_named",),
+        (f"{LOCK_TESTS}::test_a_changed_file_of_the_same_size",),
     ),
     Mutant(
         "result-not-binding", "G12", "the same inputs may give another output than the lock holds",
@@ -152,6 +152,6 @@ MUTANTS = (
     Mutant(
         "change-while-hashed", "G12", "a file that changes while it is hashed gets a hash of no file",
         LOCAL, "    if signature_of(before) != signature_of(after) or size != after.st_size:", "    if False:",
-        ("tests/faults/test_writer.py::test_a_file_that_changes_while_it_is_read",),
+        ("tests/faults/test_writer.py::test_a_file_that_changes_while_it_is_hashed",),
     ),
 )  # fmt: skip

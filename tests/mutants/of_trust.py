@@ -39,7 +39,12 @@ MUTANTS = (
     Mutant(
         "extends-out-of-the-project", "G13", "a config may extend a file outside of its project",
         "teapot/engine/planning.py", "        if one != Path(normpath(config)) and not followed(one).is_relative_to(root):", "        if False:",
-        (f"{PATHS}::test_paths", f"{PATHS}::test_links"),
+        (f"{PATHS}::test_linked_configs",),
+    ),
+    Mutant(
+        "launcher-unquoted", "G15", "what a config says is put into the launcher as it stands, and a shell may read it as more",
+        "teapot/training/launcher.py", "    return shlex.quote(word)", "    return word",
+        ("tests/test_train.py::test_values_are_literal",),
     ),
     Mutant(
         "script-without-permission", "G15", "a module's script runs although nobody allowed it",

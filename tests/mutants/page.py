@@ -35,7 +35,7 @@ def names_on(text: str) -> list[str]:
 
 def _link(how: str) -> str:
     file, mark, test = how.partition("::")
-    return f"[{_cell(test)}](../{file})" if mark else _cell(how)
+    return f"[{_cell(test.partition('[')[0])}](../{file})" if mark else _cell(how)
 
 
 def _cell(text: str) -> str:

@@ -119,6 +119,15 @@ def test_others_requests_are_left_alone(hub: LocalHub) -> None:
     assert "identity" not in {name.lower(): value for name, value in asked.headers.items()}["accept-encoding"]
 
 
+def test_no_cookie_is_sent_back(hub: LocalHub) -> None:
+    """A cookie would tell a Hub who comes back, and what the same client asked before."""
+    hub.fault("*", "headers", None, headers={"Set-Cookie": "visitor=canary; Path=/"})
+    commit, file = ready(hub)
+    assert fetch(client(), commit, file) == DATA.encode()
+    assert len(hub.requests) > 2
+    assert [request for request in hub.requests if "cookie" in {name.lower() for name in request.headers}] == []
+
+
 def test_a_hub_that_does_not_pick_up(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     with full_queue() as port:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")

@@ -46,7 +46,7 @@ def fetch() -> Path:
     return FOLDER
 
 
-def knowing(tokenizer: Path, target: Path, pre: str = "gpt-2") -> Path:
+def knowing(tokenizer: Path, target: Path) -> Path:
     """A copy of the converter that knows this tokenizer's pre-tokenizer.
 
     The converter knows tokenizers by a hash of the tokens that they give for one text, so that it can know none that was made a moment ago. The tokenizer of the tiny
@@ -60,5 +60,5 @@ def knowing(tokenizer: Path, target: Path, pre: str = "gpt-2") -> Path:
     path = target / "conversion/base.py"
     text, before = path.read_text(encoding="utf-8"), '        if res is None:\n            logger.warning("\\n")\n'
     assert text.count(before) == 1
-    path.write_text(text.replace(before, f'        if chkhsh == "{found[1]}":\n            res = "{pre}"\n{before}'), encoding="utf-8")
+    path.write_text(text.replace(before, f'        if chkhsh == "{found[1]}":\n            res = "gpt-2"\n{before}'), encoding="utf-8")
     return target

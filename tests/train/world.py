@@ -103,9 +103,19 @@ class World:
             "HF_HUB_OFFLINE": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
-        return subprocess.run(
+        done = subprocess.run(
             ["bash", f"train-{name}.sh", *arguments], cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
         )
+        if done.returncode == 0 and (report := os.environ.get("TRAINED")):
+            self._tell(name, Path(report))
+        return done
+
+    def _tell(self, name: str, report: Path) -> None:
+        """A line for :mod:`tests.train.table`."""
+        recipe = json.loads((self.root / f"train-{name}/recipe.json").read_text(encoding="utf-8"))
+        kept = {key: recipe[key] for key in ("backend", "method", "quantization", "precision", "packing", "long_rows")}
+        with report.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(kept | {"record": self.record(name)}) + "\n")
 
     def watched(self, name: str) -> Path:
         return self.root / f"watched-{name}.jsonl"

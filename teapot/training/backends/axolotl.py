@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from teapot.training.backends.base import Step, Traits
 from teapot.training.backends.hf import NO_EVAL
 from teapot.training.backends.tokens import (
     SCRIPTS,
+    common_problems,
     launcher_steps,
-    quantization_problems,
     quoted,
     rows_folder,
-    steps_of,
     tokenizer_folder,
-    warmup_of,
     yaml_of,
 )
 from teapot.training.recipe import Recipe
@@ -53,9 +53,11 @@ class Axolotl:
     )
 
     def problems(self, recipe: Recipe) -> tuple[str, ...]:
-        found = quantization_problems(recipe)
+        found = common_problems(recipe)
         if recipe.lora is not None and recipe.lora.alpha != int(recipe.lora.alpha):
             found.append(f"'training.lora_alpha' is {recipe.lora.alpha}, and axolotl takes whole numbers")
+        if recipe.packing:
+            found.append("'training.packing' is true, and axolotl leaves out the rows that do not fill the last batch of an epoch")
         if recipe.method == "full" and recipe.precision == "fp16":
             found.append("'training.precision' is fp16, in which axolotl cannot train all weights")
         return tuple(found)
@@ -87,8 +89,8 @@ def _data(recipe: Recipe) -> dict[str, object]:
         "excess_length_strategy": "raise",
         "min_sample_len": 1,
         "dataloader_drop_last": False,
-        "sample_packing": recipe.packing,
-        **({"attn_implementation": "sdpa"} if recipe.packing else {"pad_to_sequence_len": False}),
+        "sample_packing": False,
+        "pad_to_sequence_len": False,
     }
 
 
@@ -111,19 +113,22 @@ def _adapter(recipe: Recipe) -> dict[str, object]:
         "lora_alpha": int(lora.alpha),
         "lora_dropout": lora.dropout,
         **({"lora_target_linear": True} if everywhere else {"lora_target_modules": [quoted(name) for name in lora.target_modules]}),
-        **{f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")},  # else axolotl takes its own, which are for CUDA alone
+        **{
+            f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")
+        },  # else axolotl takes its own, which are for CUDA alone
     }
 
 
 def _training(recipe: Recipe) -> dict[str, object]:
-    steps, warmup = steps_of(recipe), warmup_of(recipe)
+    certain = recipe.max_steps is not None or recipe.long_rows == "error"  # else only the tokens say how many rows there are
+    steps = recipe.steps()
     return {
         "num_epochs": recipe.epochs,
-        **({"max_steps": steps} if steps is not None else {}),
+        **({"max_steps": steps} if certain else {}),
         "micro_batch_size": recipe.batch_size,
         "gradient_accumulation_steps": recipe.gradient_accumulation,
         "learning_rate": recipe.learning_rate,
-        **({"warmup_steps": warmup} if warmup is not None else {"warmup_ratio": recipe.warmup_ratio}),
+        **({"warmup_steps": math.ceil(recipe.warmup_ratio * steps)} if certain else {"warmup_ratio": recipe.warmup_ratio}),
         "weight_decay": recipe.weight_decay,
         "lr_scheduler": recipe.lr_scheduler,
         "optimizer": quoted(recipe.optimizer),

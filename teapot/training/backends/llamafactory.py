@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from teapot.training.backends.base import Step, Traits
 from teapot.training.backends.hf import NO_EVAL
-from teapot.training.backends.tokens import SCRIPTS, launcher_steps, quantization_problems, quoted, rows_folder, yaml_of
+from teapot.training.backends.tokens import SCRIPTS, common_problems, launcher_steps, quoted, rows_folder, yaml_of
 from teapot.training.recipe import Lora, Recipe
 
 CONFIG = "llamafactory.yaml"
@@ -42,7 +42,7 @@ class LlamaFactory:
     )
 
     def problems(self, recipe: Recipe) -> tuple[str, ...]:
-        return (*quantization_problems(recipe), *_problems(recipe))
+        return (*common_problems(recipe), *_problems(recipe))
 
     def files(self, recipe: Recipe) -> dict[str, bytes]:
         return {CONFIG: yaml_of({**_model(recipe), **_method(recipe), **_data(recipe), **_training(recipe)})}

@@ -1,8 +1,6 @@
-"""What the trainers have in common that read tokens from the output folder: where these lie, how many steps they are, and the launcher's three steps."""
+"""What the trainers have in common that read tokens from the output folder: where these lie, and the launcher's three steps."""
 
 from __future__ import annotations
-
-import math
 
 import yaml
 
@@ -22,18 +20,6 @@ def tokenizer_folder(recipe: Recipe) -> str:
     return f"{recipe.output}/tokens/tokenizer"
 
 
-def steps_of(recipe: Recipe) -> int | None:
-    """Optimizer steps, or None where only the tokens say how many rows there are to train on."""
-    certain = recipe.max_steps is not None or (recipe.long_rows == "error" and not recipe.packing)
-    return recipe.steps() if certain else None
-
-
-def warmup_of(recipe: Recipe) -> int | None:
-    """Optimizer steps of warm-up, rounded up as transformers does; None where the steps are not certain."""
-    steps = steps_of(recipe)
-    return None if steps is None else math.ceil(recipe.warmup_ratio * steps)
-
-
 def launcher_steps(recipe: Recipe, module: str, config: str) -> tuple[Step, ...]:
     """Make the tokens, train by running a module on its configuration, put beside the model what belongs there."""
     script = f"{recipe.folder}/tokens.py"
@@ -43,13 +29,16 @@ def launcher_steps(recipe: Recipe, module: str, config: str) -> tuple[Step, ...]
     return ((PYTHON, script), train, (PYTHON, script, "--done"))
 
 
-def quantization_problems(recipe: Recipe) -> list[str]:
-    """Where the method and the quantization do not go together."""
+def common_problems(recipe: Recipe) -> list[str]:
+    """Where the method and the quantization do not go together, and a seed that numpy does not take."""
+    found = []
     if recipe.method == "qlora" and recipe.quantization == "none":
-        return ["'base.method' is qlora, and 'base.quantization' is none"]
+        found.append("'base.method' is qlora, and 'base.quantization' is none")
     if recipe.method != "qlora" and recipe.quantization != "none":
-        return [f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora"]
-    return []
+        found.append(f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora")
+    if recipe.seed >= 2**32:
+        found.append(f"'training.seed' is {recipe.seed}, and the backend '{recipe.backend}' takes seeds below 2**32")
+    return found
 
 
 class _Text(str):
