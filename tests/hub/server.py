@@ -283,7 +283,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if match := re.fullmatch(r"(/datasets)?/([^/]+(?:/[^/]+)?)/resolve/([^/]+)/(.+)", path):
             self._resolve(_key(match[1] is None, match[2]), unquote(match[3]), unquote(match[4]))
         if match := re.fullmatch(
-            r"/api/(datasets|models)/([^/]+(?:/[^/]+?)?)(?:/(revision|tree|paths-info|refs|commits|auth-check)(?:/([^/]+))?(?:/(.+))?)?", path
+            r"/api/(datasets|models)/([^/]+(?:/[^/]+?)?)(?:/(revision|tree|paths-info|refs|commits|auth-check)(?:/([^/]+))?(?:/(.+))?)?",
+            path,
         ):
             repo = self._repo(_key(match[1] == "models", match[2]), reading=match[3] == "auth-check")
             revision = unquote(match[4] or "main")
