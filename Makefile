@@ -120,11 +120,13 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip
 
-$(STAMPS)/run: pyproject.toml | $(BIN)/python
+COMPILED := setup.py $(wildcard teapot/engine/native/*)
+
+$(STAMPS)/run: pyproject.toml $(COMPILED) | $(BIN)/python
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/test: pyproject.toml | $(BIN)/python
+$(STAMPS)/test: pyproject.toml $(COMPILED) | $(BIN)/python
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check -e . --group test
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
 

@@ -8,12 +8,22 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
+from teapot.engine.compiled import native
+
 # The same examples every time, and no minutes of shrinking: a failure prints the example that it found. The profile "deep" is for hunting.
 settings.register_profile("steady", derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.register_profile("deep", deadline=None)
 settings.load_profile(os.environ.get("TEAPOT_HYPOTHESIS", "steady"))
 
 pytest_plugins = ["tests.hub.fixtures"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What is compared with the compiled part is not compared where that is missing: nobody should have to guess."""
+    if native() is None:
+        why = "TEAPOT_NATIVE=0" if os.environ.get("TEAPOT_NATIVE") == "0" else "it could not be built: is there a C compiler?"
+        terminalreporter.section("THE COMPILED PART WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(f"teapot.engine._native is not there ({why}), so nothing was compared with it")
 
 
 @pytest.fixture(autouse=True)

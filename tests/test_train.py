@@ -457,6 +457,7 @@ def test_the_backend(project: TrainProject, capsys: Capture) -> None:
         ("model: tiny", "eval_steps: 3", "qlora-hf", (), "cannot honour 'training.eval_steps': there is no validation split"),
         ("model: tiny", "beta: 0.1", "qlora-hf", (), "cannot honour 'training.beta': it is for preference rows\n  hint: remove the key"),
         ("model: tiny, method: full", "lora_r: 3", "full-hf", (), "cannot honour 'training.lora_r': no adapter is trained"),
+        ("model: tiny, method: full", "lora_alpha: 3", "axolotl", (), "cannot honour 'training.lora_alpha': no adapter is trained"),
         ("model: tiny, method: full", "", "qlora-hf", (), "cannot train with the method 'full'\n  hint: write base: {method: qlora}, or use --backend full-hf"),
         ("model: tiny, method: qlora", "", "full-hf", (), "hint: write base: {method: full}, or use --backend qlora-hf"),
         ("model: tiny, quantization: none", "", "qlora-hf", (), "'base.method' is qlora, and 'base.quantization' is none"),

@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from teapot.engine.compiled import SPACES, TOKENS, native, roles_of
 from teapot.jsontext import JsonError, canonical, decode
 from teapot.manifest import Manifest
 from teapot.mapping import KIND_KEYS, Row, RowError, digest_payload
-from teapot.mapping.row import SPACE
+from teapot.mapping.row import ROLES, SPACE
 from teapot.model import Kind
 from teapot.rowcheck import check_row, find_control_token
 from teapot.rowform import shape_error
@@ -45,7 +46,10 @@ def line_checker(manifest: Manifest) -> Callable[[bytes], Checked | NoRow]:
     if manifest.kind != "chat":
         return full
     short = chat_check(manifest.columns)
-    return lambda line: short(line) or full(line)
+    compiled = compiled_check(manifest.columns)
+    if compiled is None:
+        return lambda line: short(line) or full(line)
+    return lambda line: compiled(line) or short(line) or full(line)
 
 
 class FullCheck:
@@ -128,6 +132,36 @@ def chat_check(columns: tuple[str, ...]) -> Callable[[bytes], Checked | None]:
     return check
 
 
+_HELD = {"id": 0, "module": 1, "source": 2, "license": 3, "meta": 4, "messages": 5, "tools": 6, "category": 7}
+"""What compiled code is told of a column."""
+
+
+def compiled_check(columns: tuple[str, ...]) -> Callable[[bytes], Checked | None] | None:
+    """:func:`chat_check`, if that is compiled; ``None`` for a line that needs another check."""
+    module = native()
+    if module is None or not {"id", "messages", "module", "source", "license"} <= {*columns} <= _HELD.keys():
+        return None
+    begins = tuple((b'%b"%b":' % (b"," if number else b"{", name.encode()), _HELD[name]) for number, name in enumerate(columns))
+    look = module.Checker(begins, roles_of({role: role for role in ROLES}), TOKENS, SPACES).check
+
+    def check(line: bytes) -> Checked | None:
+        found = look(line)
+        if found is None or (found[5] and not _is_canonical_quoted(found[5])):
+            return None
+        return Checked(*found[:5])
+
+    return check
+
+
+def _is_canonical_quoted(text: bytes) -> bool:
+    """:func:`_is_canonical` of what stands between the quotes of a JSON string."""
+    return _quoted_remembered(text) if len(text) <= SHORT else _is_canonical_text(_unquoted(text))
+
+
+def _unquoted(text: bytes) -> str:
+    return str(msgspec.json.decode(b'"%b"' % text))
+
+
 def _can_be_trained_on(messages: list[_Message]) -> bool:
     answered = False
     for message in messages:
@@ -167,3 +201,4 @@ def _is_canonical_text(text: str) -> bool:
 
 
 _remembered = lru_cache(maxsize=4096)(_is_canonical_text)
+_quoted_remembered = lru_cache(maxsize=4096)(lambda text: _is_canonical_text(_unquoted(text)))

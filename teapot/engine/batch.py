@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from teapot.engine.buckets import DATA, IDS, INDEX, Appender
 from teapot.engine.index import OWN_ID, entry_type, identity_type
@@ -26,6 +26,16 @@ _ROW_FIELDS: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
+class Found(NamedTuple):
+    """What a task's candidates came to: how many have each licence, by its number; whether any has a category, a meta, or an id that looks like one
+    that Teapot makes."""
+
+    licenses: list[int]
+    category: bool
+    meta: bool
+    made_ids: bool
+
+
 class Spreader:
     """One worker's files of buckets, and what is still to be written into them."""
 
@@ -40,11 +50,17 @@ class Spreader:
         for appender in (self.data, self.index, self.ids):
             appender.finish()
 
+    def batch(self, name: str, seed: int, module: int, task: int, first: int, _: object = None) -> Batch:
+        """What collects the candidates of one task; those of the module ``name`` have the number ``module``, and are numbered from ``first``."""
+        return Batch(self, Keys(name, seed), module, task, first)
+
     def spread(self, batch: Batch, first: int) -> None:
         """Append a batch of one task to the buckets; its rows are numbered from ``first`` in source order."""
         import numpy as np
 
         rows = np.frombuffer(b"".join(batch.numbers), dtype=_ROW_FIELDS)
+        batch.has_category = batch.has_category or bool(rows["category"].any())
+        batch.has_meta = batch.has_meta or bool(rows["meta"].any())
         entries = np.zeros(len(rows), dtype=entry_type())
         for name in ("record", "part", "id", "body", "tools", "category", "meta", "license", "bits", "flags"):
             entries[name] = rows[name]
@@ -120,6 +136,8 @@ class Batch:
         self.select, self.order = keys.first_select, keys.first_order
         self.mark = hashlib.blake2b(digest_size=16).copy
         self.size = 0
+        self.licenses: list[int] = []
+        self.has_category = self.has_meta = self.has_made_ids = False
         self._clear()
 
     def _clear(self) -> None:
@@ -135,7 +153,7 @@ class Batch:
         self, digest: bytes, own_id: bytes | None, body: tuple[bytes, bytes], tools: bytes, category: bytes, meta: bytes,
         license: int, bits: int, record: int, line: int, part: int,
     ) -> None:  # fmt: skip
-        """Take a candidate; the bytes are those of :class:`teapot.engine.rowmaker.Made`, ``license`` is a number of the task's own."""
+        """Take a candidate; the bytes are those of :class:`teapot.engine.rowmaker.Made`, ``license`` is a number of the task's own, counted from 0."""
         identity = b'"%b"' % digest[:8].hex().encode() if own_id is None else own_id
         row = b"".join((identity, *body, tools, category, meta))
         mark = self.mark()
@@ -160,6 +178,11 @@ class Batch:
                 0 if own_id is None else OWN_ID,
             )
         )
+        if license == len(self.licenses):
+            self.licenses.append(0)
+        self.licenses[license] += 1
+        if own_id is not None and (b"#" in own_id or b"~" in own_id):
+            self.has_made_ids = True
         self.size += len(row)
         if self.size >= BYTES or len(self.rows) >= ROWS:
             self.flush()
@@ -169,6 +192,10 @@ class Batch:
             self.spreader.spread(self, self.next)
             self.next += len(self.rows)
             self._clear()
+
+    def found(self) -> Found:
+        """What the candidates came to, after :meth:`flush`."""
+        return Found(self.licenses, self.has_category, self.has_meta, self.has_made_ids)
 
 
 def pairs(keys: list[bytes]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -32,6 +32,24 @@ def bucket_file(folder: Path, kind: str, worker: int, bucket: int) -> Path:
     return folder / f"{kind}-{bucket:05d}-{worker:03d}"
 
 
+def most_held(kind: str, buckets: int) -> int:
+    """How many bytes of one bucket are held back."""
+    return min(FLUSH, HELD.get(kind, HELD_ELSE) // buckets)
+
+
+def bucket_sizes(folder: Path, kind: str, worker: int, buckets: int) -> list[int]:
+    """How long a worker's files are so far."""
+    paths = [bucket_file(folder, kind, worker, bucket) for bucket in range(buckets)]
+    return [path.stat().st_size if path.exists() else 0 for path in paths]
+
+
+def append_to_file(path: Path, data: bytes | bytearray | memoryview) -> None:
+    with writing(path), path.open("ab", buffering=0) as stream, memoryview(data) as view:
+        done = 0
+        while done < len(view):
+            done += stream.write(view[done:])
+
+
 class Appender:
     """A worker's buffered appends of one kind to many bucket files. Files are open only while they are written."""
 
@@ -39,13 +57,9 @@ class Appender:
         self._folder = folder
         self._kind = kind
         self._worker = worker
-        self._flush = min(FLUSH, HELD.get(kind, HELD_ELSE) // buckets)
+        self._flush = most_held(kind, buckets)
         self._held: list[bytearray] = [bytearray() for _ in range(buckets)]
-        self.sizes = [0] * buckets
-        for bucket in range(buckets):
-            path = bucket_file(folder, kind, worker, bucket)
-            if path.exists():
-                self.sizes[bucket] = path.stat().st_size
+        self.sizes = bucket_sizes(folder, kind, worker, buckets)
 
     def append(self, bucket: int, data: bytes) -> int:
         """Append to a bucket; returns where the data begins in this worker's file of it."""
@@ -58,12 +72,7 @@ class Appender:
         return at
 
     def _write(self, bucket: int) -> None:
-        path = bucket_file(self._folder, self._kind, self._worker, bucket)
-        with writing(path), path.open("ab", buffering=0) as stream:
-            view = memoryview(self._held[bucket])
-            while view:
-                view = view[stream.write(view) :]
-            view.release()
+        append_to_file(bucket_file(self._folder, self._kind, self._worker, bucket), self._held[bucket])
         self._held[bucket] = bytearray()
 
     def finish(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from teapot.engine.buckets import gone
 from teapot.engine.choosing import Chooser
+from teapot.engine.compiled import Hasher
 from teapot.engine.crew import MakeCrew
 from teapot.engine.findings import refuse_findings
 from teapot.engine.ledgerfile import LedgerMaker
@@ -28,7 +29,6 @@ from teapot.engine.scanned import Scanned, check_seen, drop_same_ids, gather, re
 from teapot.engine.tasks import cut
 from teapot.engine.totals import Totals
 from teapot.errors import OutputError, TeapotError
-from teapot.hashing import BlockHasher
 from teapot.manifest import ModuleCount
 from teapot.mapping import MESSAGE_KEYS
 from teapot.progress import Progress, Tick, quiet
@@ -287,7 +287,7 @@ class Run:
         self, shape: Shape, places: list[tuple[int, int, int]], maker: LedgerMaker, output: Path
     ) -> tuple[tuple[int, int, str, tuple[str, ...], list[str]], dict[str, int]]:
         """Emit the buckets, in any order; hash the output and make the ledger in theirs."""
-        hasher = BlockHasher()
+        hasher = Hasher()
         ready: dict[int, Written] = {}
         following = 0
         firsts: dict[str, int] = {}
@@ -305,12 +305,13 @@ class Run:
                     _hash(stream, one.size, hasher)
                     maker.lines(following)
                     following += 1
-                    self.progress(Tick("write", places[following][1] - 1, hasher.size, hasher.size / max(total, 1)))
+                    self.progress(Tick("write", places[following][1] - 1, places[following][2], places[following][2] / max(total, 1)))
         late = [key for key, first in firsts.items() if first >= INFERRED]
-        return (places[-1][1] - 1, hasher.size, hasher.finish(), tuple(hasher.blocks), late), firsts
+        size, digest, blocks = hasher.finish()
+        return (places[-1][1] - 1, size, digest, tuple(blocks), late), firsts
 
 
-def _hash(stream: Any, size: int, hasher: BlockHasher) -> None:
+def _hash(stream: Any, size: int, hasher: Hasher) -> None:
     while size:
         data = stream.read(min(size, 1 << 20))
         if not data:

@@ -8,23 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from teapot.engine.batch import Batch, Spreader
+from teapot.engine.batch import Spreader
+from teapot.engine.compiled import CompiledBatch, CompiledSpreader, native
 from teapot.engine.planning import PlannedModule
 from teapot.engine.rowmaker import SAMPLE, Lost, Made, RowMaker, Seen, seen_by
-from teapot.engine.shortway import PLAIN_DEPTH, short_way
+from teapot.engine.shortway import PLAIN_DEPTH, Plain, ShortWay, short_way
 from teapot.engine.tasks import Task
-from teapot.hashing import Keys
 from teapot.model import Finding, Record
 from teapot.progress import EVERY
 from teapot.sources.readers import Limits, read_records
+from teapot.sources.readers.lines import Quick
 
 DROP = struct.Struct(">QIH")
 """A dropped row: its record's number within the task, its part, and the number of its reason."""
 
 LISTED = 1000
 """How many findings of one task are listed; the rest are counted."""
+
+LICENSE = 2
+"""The last of the questions that compiled code asks; before it come category and meta."""
 
 SEQ = 40
 """A row's place in source order: its task's number, and in the lower 40 bits its number within the task."""
@@ -85,8 +89,12 @@ class Scanner:
 
     def __init__(self, job: Job, worker: int) -> None:
         self.job = job
-        self.spreader = Spreader(job.folder, worker, job.bits)
-        self.keys = [Keys(module.name, job.seed) for module in job.modules]
+        compiled = native()
+        self.spreader: Spreader | CompiledSpreader
+        if compiled is not None:
+            self.spreader = CompiledSpreader(compiled, job.folder, worker, job.bits)
+        else:
+            self.spreader = Spreader(job.folder, worker, job.bits)
 
     def finish(self) -> None:
         self.spreader.finish()
@@ -112,11 +120,11 @@ class _Reading:
         self.planned = module.sources[task.source]
         self.maker = RowMaker(module.module, self.planned, include_reasoning=job.include_reasoning, allowed=job.allowed)
         self.short = short_way(self.maker, job.include_reasoning) if job.limits.max_depth >= PLAIN_DEPTH else None
-        self.batch = Batch(scanner.spreader, scanner.keys[task.module], task.module, task.number, task.number << SEQ)
+        first = task.number << SEQ
+        self.batch = scanner.spreader.batch(module.name, job.seed, task.module, task.number, first, self.short)
         self.add = self.batch.add
         self.outcome = Outcome(task.number)
         self.numbers: dict[str, int] = {}
-        self.counts: list[int] = []
         self.reasons: dict[str, int] = {}
         self.drops = bytearray()
         self.told = 0
@@ -131,7 +139,7 @@ class _Reading:
             record=source.record,
             limits=self.job.limits,
             span=None if task.start is None or task.end is None else (task.start, task.end),
-            quick=self.quick if self.short is not None else None,
+            quick=self._quick(),
         )
         for item in items:
             self._long_way(item)
@@ -140,40 +148,77 @@ class _Reading:
         if self.drops:
             drops_file(self.job.folder, task.number).write_bytes(self.drops)
         outcome.reasons = list(self.reasons)
-        outcome.licenses = dict(zip(self.numbers, self.counts, strict=True))
-        outcome.candidates = sum(self.counts)
+        found = self.batch.found()
+        outcome.licenses = dict(zip(self.numbers, found.licenses, strict=False))
+        outcome.candidates = sum(found.licenses)
+        outcome.category, outcome.meta, outcome.made_ids = found.category, found.meta, found.made_ids
         outcome.seen = seen_by(self.maker)
         return outcome
 
-    def quick(self, number: int, line: int, data: bytes) -> bool:
-        """Whether this line was dealt with the short way."""
-        plain = self.short(data)  # type: ignore[misc]  # only called where there is one
-        if plain is None:
-            return False
-        outcome = self.outcome
-        outcome.records = number
+    def _quick(self) -> Quick | None:
+        """What deals with plain lines before they are read as values."""
+        if self.short is None:
+            return None
+        if isinstance(self.batch, CompiledBatch) and not self.short.filters:
+            return self._compiled(self.batch)
+        return self._interpreted(self.short)
+
+    def _compiled(self, batch: CompiledBatch) -> Quick:
+        def ask(shape: int, question: int, values: bytes) -> Any:
+            assert self.short is not None
+            answer = self.short.answer(shape, question, values)
+            if question != LICENSE or answer is None:
+                return answer
+            license, lost = answer
+            return self._license(license) if lost is None else lost
+
+        longest = self.job.limits.max_line_bytes
+
+        def quick(number: int, line: int, text: bytes, at: int, end: int) -> tuple[int, int]:
+            done, at = batch.take(number, line, text, (at, end), longest, ask, self._lost)
+            if done:
+                self._read(number + done - 1)
+            return done, at
+
+        return quick
+
+    def _interpreted(self, short: ShortWay) -> Quick:
+        longest = self.job.limits.max_line_bytes
+
+        def quick(number: int, line: int, text: bytes, at: int, end: int) -> tuple[int, int]:
+            done = 0
+            while at < end:
+                stop = text.find(b"\n", at, end)
+                if stop < 0:
+                    stop = end
+                plain = short(text[at:stop]) if stop - at <= longest else None
+                if plain is None:
+                    break
+                self._take(plain, number + done, line + done)
+                done, at = done + 1, min(stop + 1, end)
+            return done, at
+
+        return quick
+
+    def _read(self, number: int) -> None:
+        """This record was read."""
+        self.outcome.records = number
         if number - self.told >= EVERY:
             self.report(number - self.told)
             self.told = number
+
+    def _take(self, plain: Plain | Lost, number: int, line: int) -> None:
+        """Take what the short way made of a line."""
+        self._read(number)
         if isinstance(plain, Lost):
             self._lost(plain, number, line)
-            return True
+            return
         own, messages, category, meta, license = plain
         digest = sha256(b'{"messages":%b,"tools":""}' % messages).digest()
         self.add(digest, own, (b',"messages":', messages), b"", category, meta, self._license(license), 0, number, line, 0)
-        if category:
-            outcome.category = True
-        if meta:
-            outcome.meta = True
-        if own is not None and (b"#" in own or b"~" in own):
-            outcome.made_ids = True
-        return True
 
     def _long_way(self, item: Record | Finding) -> None:
-        self.outcome.records = item.number
-        if item.number - self.told >= EVERY:
-            self.report(item.number - self.told)
-            self.told = item.number
+        self._read(item.number)
         if isinstance(item, Finding):
             self._lost(Lost(0, item.code, item.detail), item.number, item.line)
             return
@@ -182,6 +227,8 @@ class _Reading:
                 self._keep(made, item.number, item.line or 0)
                 if self.short is not None and item.number > SAMPLE:
                     self.short.learn(item.value)
+                    if isinstance(self.batch, CompiledBatch):
+                        self.batch.learn()
             else:
                 self._lost(made, item.number, item.line)
 
@@ -196,11 +243,10 @@ class _Reading:
                 outcome.findings.append(FoundIn(number, line, lost.part, lost.reason, lost.detail))
 
     def _license(self, name: str) -> int:
+        """The number of a candidate's licence."""
         number = self.numbers.get(name)
         if number is None:
-            number = self.numbers[name] = len(self.counts)
-            self.counts.append(0)
-        self.counts[number] += 1
+            number = self.numbers[name] = len(self.numbers)
         return number
 
     def _keep(self, made: Made, record: int, line: int) -> None:
@@ -220,6 +266,3 @@ class _Reading:
         )
         outcome.bits |= made.bits
         outcome.tools = outcome.tools or bool(made.tools)
-        outcome.category = outcome.category or bool(made.category)
-        outcome.meta = outcome.meta or bool(made.meta)
-        outcome.made_ids = outcome.made_ids or (made.id is not None and (b"#" in made.id or b"~" in made.id))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from teapot.engine.batch import pairs, row_sizes, scatter
 from teapot.engine.buckets import DATA, Appender, bucket_file, read_bucket, remove_bucket, save
+from teapot.engine.compiled import CompiledMover, native
 from teapot.engine.copies import REASONS
 from teapot.engine.index import OWN_ID, entry_type
 from teapot.engine.passa import Job
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MOVED_DATA, MOVED_INDEX = "mdata", "mindex"
 
-AT_ONCE = 1024
+AT_ONCE = 256
 """How many lines are held before they are written."""
 
 LEDGER: list[tuple[str, Any]] = [
@@ -80,9 +81,15 @@ class Mover:
     def __init__(self, job: Job, worker: int) -> None:
         self.job = job
         self.worker = worker
-        self.data = Appender(job.folder, MOVED_DATA, worker, 1 << job.bits)
-        self.index = Appender(job.folder, MOVED_INDEX, worker, 1 << job.bits)
         self.keys = [Keys(module.name, job.seed) for module in job.modules]
+        compiled = native()
+        self.compiled: CompiledMover | None = None
+        if compiled is not None:
+            names = [module.name for module in job.modules]
+            self.compiled = CompiledMover(compiled, job.folder, worker, job.bits, (MOVED_DATA, MOVED_INDEX), names, job.seed)
+        else:
+            self.data = Appender(job.folder, MOVED_DATA, worker, 1 << job.bits)
+            self.index = Appender(job.folder, MOVED_INDEX, worker, 1 << job.bits)
 
     def move(self, bucket: int, task_modules: tuple[int, ...]) -> None:
         import numpy as np
@@ -97,23 +104,33 @@ class Mover:
             return
         ends = np.cumsum(copies - first)
         moved["copy"] = np.arange(len(moved)) - np.repeat(ends - (copies - first) - first, copies - first)
-        modules = np.asarray(task_modules, dtype=np.uint16)[moved["task"]].tolist()
+        modules = np.asarray(task_modules, dtype=np.uint16)[moved["task"]]
+        data = bucket_data(self.job.folder, DATA, bucket, moved["worker"])
+        if self.compiled is not None:
+            self.compiled.move(moved, modules, by_worker(data))
+        else:
+            self._move(moved, modules, data)
+
+    def _move(self, moved: NDArray[Any], modules: NDArray[Any], data: dict[int, bytes]) -> None:
         orders = [
             self.keys[module].order(moved["digest"][number].tobytes(), occurrence, copy)
             for number, (module, occurrence, copy) in enumerate(
-                zip(modules, moved["occurrence"].tolist(), moved["copy"].tolist(), strict=True)
+                zip(modules.tolist(), moved["occurrence"].tolist(), moved["copy"].tolist(), strict=True)
             )
         ]
         moved["order_hi"], moved["order_lo"] = pairs(orders)
-        data = bucket_data(self.job.folder, DATA, bucket, moved["worker"])
-        sizes = row_sizes(moved)
-        places = zip(moved["worker"].tolist(), moved["offset"].tolist(), sizes.tolist(), strict=True)
+        places = zip(moved["worker"].tolist(), moved["offset"].tolist(), row_sizes(moved).tolist(), strict=True)
         moved["worker"] = self.worker
         scatter(self.data, self.index, moved, [data[worker][at : at + size] for worker, at, size in places], self.job.bits)
 
     def finish(self) -> None:
-        self.data.finish()
-        self.index.finish()
+        for one in (self.data, self.index) if self.compiled is None else (self.compiled,):
+            one.finish()
+
+
+def by_worker(data: dict[int, bytes]) -> tuple[bytes, ...]:
+    """A bucket's files as compiled code wants them; there are none between."""
+    return tuple(data.get(worker, b"") for worker in range(max(data, default=-1) + 1))
 
 
 def bucket_data(folder: Path, kind: str, bucket: int, workers: NDArray[Any]) -> dict[int, bytes]:
@@ -159,6 +176,10 @@ class Flat:
         self.lengths = np.asarray([len(middle) for middle in self.middles] or [0], dtype=np.int64)
         self.origins = [_origin(task, license) for task, license in pairs]
         self.ends = [_end(task) for task, _ in pairs]
+        self.encoded = (
+            tuple(origin.encode() for origin in self.origins), tuple(end[0].encode() for end in self.ends), tuple(end[1].encode() for end in self.ends),
+            tuple(reason.encode() for reason in REASONS),
+        )  # fmt: skip
 
     def at(self, entries: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -208,6 +229,7 @@ class Emitter:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.flat = Flat(shape)
+        self.native = native()
 
     def measure(self, bucket: int) -> tuple[int, int, int]:
         """The bucket's number, its lines, and their bytes."""
@@ -226,24 +248,40 @@ class Emitter:
             bucket_data(folder, MOVED_DATA, bucket, entries["worker"][moved]),
         )
         handle = os.open(shape.output, os.O_WRONLY)
-        hashes: list[bytes] = []
+        hashes = [b""]
         size = 0
         try:
             for start in range(0, len(entries), AT_ONCE):
-                lines = self._lines(entries[start : start + AT_ONCE], moved[start : start + AT_ONCE], data)
-                hashes += [sha256(line).digest() for line in lines]
-                size += _write_at(handle, lines, offset + size)
+                text, some = self._text(entries[start : start + AT_ONCE], moved[start : start + AT_ONCE], data)
+                hashes.append(some)
+                size += _write_at(handle, text, offset + size)
         finally:
             os.close(handle)
-        shas = b"".join(hashes)
-        self._ledger(folder / f"lines-{bucket:05d}", entries, shas)
-        (folder / f"content-{bucket:05d}").write_bytes(self._content(entries, shas, first_line))
+        rows = _ledger_rows(entries, ("copy",))
+        rows["sha"] = np.frombuffer(b"".join(hashes), dtype="V32")
+        save(folder / f"lines-{bucket:05d}", rows)
+        (folder / f"content-{bucket:05d}").write_bytes(self._content(rows, first_line))
         self._left_out(bucket)
         self._clear(bucket)
         begins = offset + np.cumsum(sizes) - sizes
         bits = int(np.bitwise_or.reduce(entries["bits"]))
         firsts = {1 << bit: int(begins[np.argmax(entries["bits"] >> bit & 1)]) for bit in range(8) if bits >> bit & 1}
         return Written(bucket, len(entries), size, firsts)
+
+    def _text(self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]]) -> tuple[bytes, bytes]:
+        """The bytes of these lines, and their hashes."""
+        if self.native is None:
+            lines = self._lines(entries, moved, data)
+            return b"".join(lines), b"".join([sha256(line).digest() for line in lines])
+        shape, flat = self.shape, self.flat
+        text: bytes
+        hashes: bytes
+        text, hashes = self.native.lines(
+            len(entries), entries.tobytes(), flat.at(entries).astype("<i8").tobytes(), moved.tobytes(),
+            (by_worker(data[0]), by_worker(data[1])), tuple(flat.middles),
+            shape.tools | shape.category << 1 | shape.meta << 2,
+        )  # fmt: skip
+        return text, hashes
 
     def _lines(self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]]) -> list[bytes]:
         import numpy as np
@@ -273,14 +311,17 @@ class Emitter:
             )  # fmt: skip
         return lines
 
-    def _content(self, entries: NDArray[Any], shas: bytes, first_line: int) -> bytes:
-        """What the ledger says of the lines, as docs/formats.md wants it hashed."""
+    def _content(self, rows: NDArray[Any], first_line: int) -> bytes:
+        """What the ledger says of lines, the first of which has this number, as docs/formats.md wants it hashed."""
         flat = self.flat
-        digests, hashes = entries["digest"].tobytes().hex(), shas.hex()
+        records = rows["record"] + flat.bases[rows["task"]].astype("<u8")
+        if self.native is not None:
+            return self._compiled_content(rows, records, first_line)
+        digests, hashes = rows["digest"].tobytes().hex(), rows["sha"].tobytes().hex()
         origins, ends = flat.origins, flat.ends
         columns = (
-            range(first_line, first_line + len(entries)), range(0, len(hashes), 64), flat.at(entries).tolist(), entries["copy"].tolist(),
-            entries["occurrence"].tolist(), entries["part"].tolist(), (entries["record"] + flat.bases[entries["task"]].astype("<u8")).tolist(),
+            range(first_line, first_line + len(rows)), range(0, len(hashes), 64), flat.at(rows).tolist(), rows["copy"].tolist(),
+            rows["occurrence"].tolist(), rows["part"].tolist(), records.tolist(),
         )  # fmt: skip
         return "".join([
             f'{{"copy":{copy},"digest":"{digests[at : at + 64]}",{origins[pair]}"line":{line},"line_sha256":"{hashes[at : at + 64]}",'
@@ -288,40 +329,37 @@ class Emitter:
             for line, at, pair, copy, occurrence, part, record in zip(*columns, strict=True)
         ]).encode()  # fmt: skip
 
-    def _ledger(self, path: Path, entries: NDArray[Any], shas: bytes) -> None:
-        import numpy as np
-
-        rows = np.zeros(len(entries), dtype=LEDGER)
-        for name in ("task", "part", "record", "occurrence", "copy", "license", "digest"):
-            rows[name] = entries[name]
-        rows["sha"] = np.frombuffer(shas, dtype="V32")
-        save(path, rows)
+    def _compiled_content(self, rows: NDArray[Any], records: NDArray[Any], first_line: int) -> bytes:
+        assert self.native is not None
+        places = self.flat.at(rows).astype("<i8").tobytes()
+        content: bytes = self.native.content(len(rows), rows.tobytes(), places, records.tobytes(), first_line, *self.flat.encoded)
+        return content
 
     def _left_out(self, bucket: int) -> None:
         """The candidates of a bucket that are not written."""
-        import numpy as np
-
         folder = self.shape.job.folder
         entries = load_merged(folder, bucket)
         _, reasons = load_copies(folder, bucket)
         chosen = reasons > 0
-        entries, reasons = entries[chosen], reasons[chosen]
-        rows = np.zeros(len(entries), dtype=LEDGER)
-        for name in ("task", "part", "record", "occurrence", "license", "digest"):
-            rows[name] = entries[name]
-        rows["reason"] = reasons
+        rows = _ledger_rows(entries[chosen])
+        rows["reason"] = reasons[chosen]
         save(folder / f"rest-{bucket:05d}", rows)
+        (folder / f"restcontent-{bucket:05d}").write_bytes(self._rest_content(rows))
+
+    def _rest_content(self, rows: NDArray[Any]) -> bytes:
         flat, digests = self.flat, rows["digest"].tobytes().hex()
+        records = rows["record"] + flat.bases[rows["task"]].astype("<u8")
+        if self.native is not None:
+            return self._compiled_content(rows, records, 0)
         columns = (
             range(0, len(digests), 64), flat.at(rows).tolist(), rows["occurrence"].tolist(), rows["part"].tolist(), rows["reason"].tolist(),
-            (rows["record"] + flat.bases[rows["task"]].astype("<u8")).tolist(),
+            records.tolist(),
         )  # fmt: skip
-        content = "".join([
+        return "".join([
             f'{{"digest":"{digests[at : at + 64]}",{flat.origins[pair]}{flat.ends[pair][0]},"occurrence":{occurrence},"part":{part},'
             f'"reason":"{REASONS[reason]}","record":{record},{flat.ends[pair][1]}'
             for at, pair, occurrence, part, reason, record in zip(*columns, strict=True)
-        ])  # fmt: skip
-        (folder / f"restcontent-{bucket:05d}").write_bytes(content.encode())
+        ]).encode()  # fmt: skip
 
     def _clear(self, bucket: int) -> None:
         """Give back the space of a bucket that is written."""
@@ -330,6 +368,15 @@ class Emitter:
             remove_bucket(folder, kind, bucket, workers)
         for path in (merged_file(folder, bucket), copies_file(folder, bucket), reasons_file(folder, bucket)):
             path.unlink()
+
+
+def _ledger_rows(entries: NDArray[Any], more: tuple[str, ...] = ()) -> NDArray[Any]:
+    import numpy as np
+
+    rows = np.zeros(len(entries), dtype=LEDGER)
+    for name in ("task", "part", "record", "occurrence", "license", "digest", *more):
+        rows[name] = entries[name]
+    return rows
 
 
 def _origin(task: TaskInfo, license: str) -> str:
@@ -351,8 +398,7 @@ def identity(text: bytes, flags: int, occurrence: int, copy: int) -> bytes:
     return text[:-1] + b'#%d"' % copy if copy else text
 
 
-def _write_at(handle: int, lines: list[bytes], offset: int) -> int:
-    data = b"".join(lines)
+def _write_at(handle: int, data: bytes, offset: int) -> int:
     done = 0
     while done < len(data):
         done += os.pwrite(handle, memoryview(data)[done:], offset + done)

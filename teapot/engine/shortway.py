@@ -32,7 +32,13 @@ REMEMBERED: Final = 10_000
 PLAIN_DEPTH: Final = 3
 """How many levels of objects and lists a plain record has."""
 
+TEXT, SCALAR, MESSAGES, GIVES_ID, ASKED = 0, 1, 2, 4, 8
+"""What compiled code is told of a field; the last of these once for each of the questions category, meta and licence."""
+
 _SCALAR: Any = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)] | float | bool | None
+
+
+_decode_values: Callable[[bytes], list[Any]] = msgspec.json.Decoder(list[str | _SCALAR]).decode
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -64,7 +70,10 @@ class _Derived:
         self.known: dict[Any, Any] | None = {} if text else None
 
     def __call__(self, record: Any) -> Any:
-        found = self.get(record) if self.get is not None else ()
+        return self.of(self.get(record) if self.get is not None else ())
+
+    def of(self, found: Any) -> Any:
+        """What follows from the values of the fields: of one alone, or of all in a tuple."""
         known = self.known
         if known is None:
             return self.derive(self.value(found))
@@ -80,8 +89,12 @@ class _Derived:
 
 
 class _Shape(NamedTuple):
-    """One set of fields: how to decode it, how many quotes its records have beside those of the messages, and what follows from the fields."""
+    """One set of fields: how to decode it, how many quotes its records have beside those of the messages, and what follows from the fields.
 
+    ``fields`` is what compiled code wants to know of it.
+    """
+
+    fields: tuple[tuple[bytes, int], ...]
     decode: Callable[[bytes], Any]
     quotes: int
     own_id: Callable[[Any], Any] | None
@@ -99,6 +112,7 @@ class ShortWay:
 
     def __init__(self, maker: RowMaker, conversation: Conversation) -> None:
         role_key, content_key, table = conversation.keys()
+        self.keys = role_key, content_key
         self.maker = maker
         self.roles = {name: meaning for name, meaning in table.items() if meaning != CALL_ROLE}
         self.renamed = (role_key, content_key) != ("role", "content")
@@ -112,6 +126,7 @@ class ShortWay:
         self.thoughts = None if conversation.include_reasoning else THINK_OPEN.encode()
         self.filters = len(maker.planned.filters) > 0
         self.shapes: list[_Shape] = []
+        self.learned: list[_Shape] = []
         self.tried: set[frozenset[tuple[str, bool]]] = set()
         self.encode = msgspec.json.Encoder().encode
 
@@ -126,6 +141,7 @@ class ShortWay:
         shape = self._shape(value)
         if shape is not None:
             self.shapes.append(shape)
+            self.learned.append(shape)
 
     def _shape(self, value: dict[str, Json]) -> _Shape | None:
         maker = self.maker
@@ -147,7 +163,17 @@ class ShortWay:
             return _Derived(mine, attrgetter(*(names[key] for key in mine)) if mine else None, derive, texts.issuperset(mine))
 
         columns = maker.columns
+        asked = (columns.category, columns.keep, columns.license)
         return _Shape(
+            tuple(
+                (
+                    key.encode(),
+                    (MESSAGES if key == read[0] else TEXT if key in texts else SCALAR)
+                    | (GIVES_ID if key == maker.id_field and key != "digest" else 0)
+                    | sum(ASKED << number for number, names_of in enumerate(asked) if key in names_of),
+                )
+                for key in value
+            ),
             msgspec.json.Decoder(record).decode,
             2 * (len(value) + len(texts)),
             attrgetter(names[maker.id_field]) if maker.id_field in value and maker.id_field != "digest" else None,
@@ -156,6 +182,20 @@ class ShortWay:
             derived(columns.keep, maker.meta_text),
             derived(columns.filters, dict),
         )
+
+    def answer(self, shape: int, question: int, values: bytes) -> Any:
+        """For compiled code: what follows from the fields of ``learned[shape]`` that ``question`` is about; ``None`` sends the line the long way.
+
+        ``values`` is their JSON texts as a list, without its last bracket, and empty where there are none. Category and meta are bytes as in
+        :class:`Plain`; the licence is its name, and why the row is lost, if it is.
+        """
+        learned = self.learned[shape]
+        derived = (learned.category, learned.meta, learned.license)[question]
+        try:
+            found = _decode_values(values + b"]") if values else []
+            return derived.of(found[0] if len(found) == 1 else tuple(found))
+        except (RowError, msgspec.DecodeError, UnicodeError):
+            return None
 
     def __call__(self, line: bytes) -> Plain | Lost | None:
         """A line without its end, as a candidate, as dropped, or not decided here."""

@@ -24,7 +24,7 @@ from teapot.templatefile import project_template, with_template
 from teapot.templates.names import AUTO
 from teapot.templates.render import ChatTemplate
 from teapot.training.backends import BACKENDS
-from teapot.training.backends.base import Backend
+from teapot.training.backends.base import NO_ADAPTER, Backend
 from teapot.training.estimate import Estimate, estimate
 from teapot.training.launcher import launcher
 from teapot.training.recipe import Data, Distributed, Method, Recipe, Template, recipe_of
@@ -137,10 +137,11 @@ def _settle(config: Config, backend: Backend, wanted: Wanted) -> Method:
     problems = Problems()
     if config.base.model is None:
         problems.add("the config names no base model", place, "write base: {model: ORG/NAME}")
-    for key in config.training.settings:
-        if key in traits.refuses:
-            problems.add(f"the backend '{traits.name}' cannot honour 'training.{key}': {traits.refuses[key]}", place, "remove the key")
     method = cast("Method", config.base.method or traits.methods[0])
+    refuses = {**(NO_ADAPTER if method == "full" else {}), **traits.refuses}
+    for key in config.training.settings:
+        if key in refuses:
+            problems.add(f"the backend '{traits.name}' cannot honour 'training.{key}': {refuses[key]}", place, "remove the key")
     if method not in traits.methods:
         able = [name for name, other in BACKENDS.items() if method in other.traits.methods and other.traits.kind == traits.kind]
         hint = f"write base: {{method: {traits.methods[0]}}}" + (f", or use --backend {able[0]}" if able else "")

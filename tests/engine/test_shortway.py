@@ -1,4 +1,4 @@
-"""The short way and the long way give the same candidates, drops and findings, whatever stands in the lines."""
+"""The short way, compiled or not, and the long way give the same candidates, drops and findings, whatever stands in the lines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from teapot.engine import passa
+from teapot.engine.compiled import CompiledBatch, native
 from teapot.engine.local import _limits
 from teapot.engine.passa import Job, Outcome, Scanner
 from teapot.engine.planning import Options, PlannedModule, make_plan
@@ -151,6 +152,44 @@ def scanned(
     }
 
 
+def noisy(form: str, seed: int) -> bytes:
+    """Lines of which the first is plain, and most others are nearly so."""
+    keys = FORMS[form][2]
+    noise = random.Random(seed)
+    column = "conversations" if keys[0] == "from" else "messages"
+    first = {column: [{keys[0]: "user", keys[1]: "q"}, {keys[0]: "assistant", keys[1]: "a"}], **FIRST}
+    return b"\n".join([written(first, noise).encode(), *(spoiled(written(record(noise, keys), noise), noise) for _ in range(40))])
+
+
+@pytest.mark.skipif(native() is None, reason="the compiled part is not there, so nothing is compared with it")
+@pytest.mark.parametrize("reasoning", [True, False], ids=["whole", "answers"])
+@pytest.mark.parametrize("form", FORMS)
+def test_compiled_code_agrees(
+    form: str, reasoning: bool, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path_factory.mktemp("compiled")
+    module, allowed = project(root / "project", form)
+    monkeypatch.setattr(passa, "SAMPLE", 0)
+    taken = [0, 0]
+    take = CompiledBatch.take
+
+    def counted(self: CompiledBatch, *given: Any) -> tuple[int, int]:
+        done, at = take(self, *given)
+        taken[0] += done
+        taken[1] += at < given[3][1]
+        return done, at
+
+    monkeypatch.setattr(CompiledBatch, "take", counted)
+    for seed in range(1000, 1000 + SEEDS):
+        lines = noisy(form, seed)
+        compiled = scanned(root / f"{seed}", module, allowed, lines, reasoning)
+        with monkeypatch.context() as patch:
+            patch.setenv("TEAPOT_NATIVE", "0")
+            patch.setattr(passa, "short_way", lambda *_: None)
+            assert compiled == scanned(root / f"{seed}-long", module, allowed, lines, reasoning)
+    assert min(taken) > 2 * SEEDS or form == "filters"  # or little was compared; filters are left to Python
+
+
 @pytest.mark.parametrize("reasoning", [True, False], ids=["whole", "answers"])
 @pytest.mark.parametrize("form", FORMS)
 def test_both_ways_agree(form: str, reasoning: bool, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,20 +205,17 @@ def test_both_ways_agree(form: str, reasoning: bool, tmp_path_factory: pytest.Te
         return answer
 
     monkeypatch.setattr(ShortWay, "__call__", counted)
-    keys = FORMS[form][2]
-    column = "conversations" if keys[0] == "from" else "messages"
-    first = {column: [{keys[0]: "user", keys[1]: "q"}, {keys[0]: "assistant", keys[1]: "a"}], **FIRST}
-
+    monkeypatch.setenv("TEAPOT_NATIVE", "0")
     for seed in range(SEEDS):
-        noise = random.Random(seed)
-        rows = [written(first, noise).encode(), *(spoiled(written(record(noise, keys), noise), noise) for _ in range(40))]
-        quick = scanned(root / f"{seed}", module, allowed, b"\n".join(rows), reasoning)
+        lines = noisy(form, seed)
+        quick = scanned(root / f"{seed}", module, allowed, lines, reasoning)
         with monkeypatch.context() as patch:
             patch.setattr(passa, "short_way", lambda *_: None)
-            assert quick == scanned(root / f"{seed}-long", module, allowed, b"\n".join(rows), reasoning)
+            assert quick == scanned(root / f"{seed}-long", module, allowed, lines, reasoning)
     assert min(taken.values()) > 5 * SEEDS  # or little was compared
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "python"])
 @pytest.mark.parametrize(
     "line",
     [
@@ -190,7 +226,8 @@ def test_both_ways_agree(form: str, reasoning: bool, tmp_path_factory: pytest.Te
         '{"id":"\\u0022","votes":"","license":"MIT","topic":"t","votes":3,"category":"c","messages":[{"role":"assistant","content":"\\""}]}',
     ],
 )
-def test_a_key_that_is_there_twice_is_never_missed(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_is_there_twice_is_never_missed(line: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAPOT_NATIVE", str(int(compiled)))
     module, allowed = project(tmp_path / "project", "messages")
     monkeypatch.setattr(passa, "SAMPLE", 0)
     plain = '"license":"MIT","topic":"t","votes":3,"category":"c","messages":[{"role":"assistant","content":"a"}]'

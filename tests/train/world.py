@@ -104,7 +104,13 @@ class World:
             "CUDA_VISIBLE_DEVICES": "",
         }
         done = subprocess.run(
-            ["bash", f"train-{name}.sh", *arguments], cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
+            ["bash", f"train-{name}.sh", *arguments],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
         )
         if done.returncode == 0 and (report := os.environ.get("TRAINED")):
             self._tell(name, Path(report))
@@ -143,7 +149,11 @@ class World:
 
 def make_world(root: Path, template: str, monkeypatch: pytest.MonkeyPatch) -> World:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.train.tiny", str(root / "tiny"), template], cwd=REPOSITORY, capture_output=True, text=True
+        [sys.executable, "-m", "tests.train.tiny", str(root / "tiny"), template],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(root)

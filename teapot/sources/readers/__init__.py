@@ -80,10 +80,11 @@ def read_records(
         return
     any_record = False
 
-    def noting(number: int, line: int, data: bytes) -> bool:
+    def noting(number: int, line: int, text: bytes, at: int, end: int) -> tuple[int, int]:
         nonlocal any_record
-        any_record = True
-        return quick is not None and quick(number, line, data)
+        done, at = quick(number, line, text, at, end) if quick is not None else (0, at)
+        any_record = any_record or done > 0
+        return done, at
 
     for item in _records(path, name, kind, record, limits, scratch, chunk_bytes, at, noting if quick is not None else None):
         any_record = True

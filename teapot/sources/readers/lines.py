@@ -12,8 +12,9 @@ from teapot.sources.readers.limits import LimitError, Limits, variable
 
 Shape: TypeAlias = Literal["object", "array"]
 
-Quick: TypeAlias = Callable[[int, int, bytes], bool]
-"""Told a record's number, its line and its text; true where it has dealt with it."""
+Quick: TypeAlias = Callable[[int, int, bytes, int, int], tuple[int, int]]
+"""Told the number of a record and of its line, and a text with the places where that line begins and where its last whole line ends; says how many
+records it has dealt with, each on a line of its own, and where the next line begins."""
 
 _BLANK = b" \t\r"
 
@@ -47,6 +48,35 @@ def line_groups(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[
         yield number, [b"".join(held)]
 
 
+def line_spans(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[tuple[int, bytes, int, int]]:
+    """Whole lines as they stand in the chunks: the number of the first of them, a text, and from where to where they are in it.
+
+    Each line ends in ``\\n``, but for the file's last, perhaps. One of several may be longer than ``max_bytes``, which is then for the reader to find.
+    """
+    number = 1
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        at, end = 0, chunk.rfind(b"\n") + 1
+        if end and held:
+            at = chunk.index(b"\n") + 1
+            first = b"".join([*held, chunk[:at]])
+            held, size = [], 0
+            _check_length(len(first) - 1, max_bytes, name, number)
+            yield number, first, 0, len(first)
+            number += 1
+        if at < end:
+            yield number, chunk, at, end
+            number += chunk.count(b"\n", at, end)
+        if end < len(chunk):
+            size += len(chunk) - end
+            _check_length(size, max_bytes, name, number)
+            held.append(chunk[end:])
+    if size:
+        rest = b"".join(held)
+        yield number, rest, 0, size
+
+
 def _check_length(size: int, max_bytes: int, name: str, line: int) -> None:
     if size > max_bytes:
         raise LimitError("max_line_bytes", f"a line is longer than {max_bytes} bytes", Place(name, line))
@@ -58,17 +88,25 @@ def read_lines(
     """The records of JSON lines. Blank lines are no records, but they count as lines.
 
     ``must_be_lines`` says that the file's name promised something else: where the first line is the beginning of a longer JSON text, it raises
-    :class:`DataError`. ``quick`` is shown each record's text first, and nothing is given for those that it deals with.
+    :class:`DataError`. ``quick`` is shown the records' texts first, and nothing is given for those that it deals with.
     """
     number = 0
-    for first, lines in line_groups(chunks, name, limits.max_line_bytes):
-        for line, data in enumerate(lines, first):
+    for line, text, at, end in line_spans(chunks, name, limits.max_line_bytes):
+        line -= 1
+        while at < end:
+            if quick is not None:
+                done, at = quick(number + 1, line + 1, text, at, end)
+                number, line = number + done, line + done
+                if at == end:
+                    break
+            stop = text.find(b"\n", at, end)
+            data = text[at : stop if stop >= 0 else end]
+            line, at = line + 1, stop + 1 if stop >= 0 else end
+            _check_length(len(data), limits.max_line_bytes, name, line)
             if data[:1] != b"{" and not data.strip(_BLANK):
                 continue
             number += 1
             data = data.removesuffix(b"\r")
-            if quick is not None and quick(number, line, data):
-                continue
             try:
                 value = decode(data, unique=True, max_depth=limits.max_depth)
             except JsonError as error:

@@ -32,6 +32,10 @@ class Traits:
     scripts: tuple[str, ...] = ()
 
 
+NO_ADAPTER: Mapping[str, str] = {key: "no adapter is trained" for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")}
+"""What every backend refuses where all weights are trained."""
+
+
 class Backend(Protocol):
     """An adapter: pure, from a recipe to bytes and commands."""
 

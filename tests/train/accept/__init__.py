@@ -67,7 +67,7 @@ def launch(world: World, backend: str, *arguments: str, more: str = "") -> subpr
     wrapper.write_text(f'#!/bin/sh\nexec "{python_of(backend)}" "{HERE}/watched.py" "$@"\n')
     wrapper.chmod(0o755)
     told = {"PYTHON": str(wrapper), "WATCHED": str(world.watched("mix")), "MORE": more, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
+    done = subprocess.run(
         ["bash", "train-mix.sh", *arguments],
         cwd=world.root,
         env=os.environ | told,
@@ -76,6 +76,9 @@ def launch(world: World, backend: str, *arguments: str, more: str = "") -> subpr
         timeout=900,
         check=False,
     )
+    if done.returncode == 0 and (report := os.environ.get("TRAINED")):
+        world._tell("mix", Path(report))
+    return done
 
 
 def finish(world: World, backend: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,345 @@
+/* Pieces of memory, buffers that grow, and JSON strings and scalars in RFC 8785 form. Include it after Python.h. */
+
+#ifndef TEAPOT_TEXT_H
+#define TEAPOT_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum { FAILED = -1, NO = 0, YES = 1, OTHER = 2 }; /* FAILED: an exception is set; OTHER: another shape may fit */
+
+/* ---------------------------------------------------------------- pieces and buffers */
+
+typedef struct {
+    const uint8_t *at;
+    size_t size;
+} Piece;
+
+typedef struct {
+    uint8_t *at;
+    size_t size, room;
+} Buffer;
+
+/* Make room for so many bytes more. */
+static int make_room(Buffer *buffer, size_t more)
+{
+    if (buffer->room - buffer->size >= more)
+        return YES;
+    if (more > PY_SSIZE_T_MAX / 4 || buffer->size > PY_SSIZE_T_MAX / 4) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    size_t room = (buffer->size + more) * 2;
+    uint8_t *at = PyMem_Realloc(buffer->at, room);
+    if (at == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    buffer->at = at;
+    buffer->room = room;
+    return YES;
+}
+
+static void clear_buffer(Buffer *buffer)
+{
+    PyMem_Free(buffer->at);
+    buffer->at = NULL;
+    buffer->size = buffer->room = 0;
+}
+
+/* Append to a buffer that has room for it. */
+static void put(Buffer *buffer, const void *from, size_t size)
+{
+    if (size)
+        memcpy(buffer->at + buffer->size, from, size);
+    buffer->size += size;
+}
+
+static void put_piece(Buffer *buffer, Piece piece) { put(buffer, piece.at, piece.size); }
+
+#define PUT_TEXT(buffer, text) put(buffer, text, sizeof(text) - 1)
+#define TEXT(text) ((Piece){(const uint8_t *)(text), sizeof(text) - 1})
+
+static void put_number(Buffer *buffer, uint64_t number)
+{
+    uint8_t digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (uint8_t)('0' + number % 10);
+    while (number /= 10);
+    put(buffer, digits + at, sizeof digits - at);
+}
+
+static void put_hex(Buffer *buffer, const uint8_t *from, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        buffer->at[buffer->size++] = (uint8_t)"0123456789abcdef"[from[i] >> 4];
+        buffer->at[buffer->size++] = (uint8_t)"0123456789abcdef"[from[i] & 15];
+    }
+}
+
+/* The bytes of an object that must be bytes. */
+static int piece_of(PyObject *object, Piece *piece)
+{
+    char *at;
+    Py_ssize_t size;
+    if (object == NULL || PyBytes_AsStringAndSize(object, &at, &size) < 0)
+        return FAILED;
+    *piece = (Piece){(const uint8_t *)at, (size_t)size};
+    return YES;
+}
+
+/* Little-endian numbers, as the files hold them. */
+static void set_number(uint8_t *to, uint64_t number, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(number >> 8 * i);
+}
+
+static uint64_t get_number(const uint8_t *from, int bytes)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < bytes; i++)
+        number |= (uint64_t)from[i] << 8 * i;
+    return number;
+}
+
+static uint64_t get_big_endian(const uint8_t *from)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | from[i];
+    return number;
+}
+
+/* ---------------------------------------------------------------- JSON */
+
+typedef struct {
+    const uint8_t *at, *end;
+} Line;
+
+static void skip_space(Line *line)
+{
+    while (line->at < line->end && (*line->at == ' ' || *line->at == '\t' || *line->at == '\r' || *line->at == '\n'))
+        line->at++;
+}
+
+/* Whether this byte comes next after white space; it is passed over, and the white space after it. */
+static int takes(Line *line, uint8_t byte)
+{
+    skip_space(line);
+    if (line->at == line->end || *line->at != byte)
+        return NO;
+    line->at++;
+    skip_space(line);
+    return YES;
+}
+
+static int next_is(const Line *line, uint8_t byte) { return line->at < line->end && *line->at == byte; }
+
+/* Copy what stands for itself in a string in ASCII, up to the first byte that does not, and say how much it was. There is room for 16 bytes more. */
+static size_t copy_plain(const uint8_t *from, size_t size, uint8_t *to)
+{
+    size_t done = 0;
+#if defined(__SSE2__)
+    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; size - done >= 16; done += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(from + done));
+        /* as signed numbers, bytes from 0x80 on are below the space too */
+        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        const int found = _mm_movemask_epi8(odd);
+        _mm_storeu_si128((__m128i *)(to + done), bytes);
+        if (found)
+            return done + (size_t)__builtin_ctz((unsigned)found);
+    }
+#endif
+    for (; done < size && from[done] >= 0x20 && from[done] < 0x80 && from[done] != '"' && from[done] != '\\'; done++)
+        to[done] = from[done];
+    return done;
+}
+
+static int continues(uint8_t byte) { return (byte & 0xc0) == 0x80; }
+
+/* How long the UTF-8 sequence is that begins here, 0 if it is not valid (RFC 3629). */
+static size_t sequence_length(const uint8_t *at, size_t left)
+{
+    if (at[0] < 0xc2 || left < 2 || !continues(at[1]))
+        return 0;
+    if (at[0] < 0xe0)
+        return 2;
+    if (left < 3 || !continues(at[2]))
+        return 0;
+    if (at[0] < 0xf0)
+        return (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ? 0 : 3;
+    if (left < 4 || !continues(at[3]) || at[0] > 0xf4)
+        return 0;
+    return (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ? 0 : 4;
+}
+
+/* Four hexadecimal digits, or -1. */
+static int32_t four_digits(const uint8_t *at)
+{
+    int32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        const uint8_t digit = at[i], letter = digit | 0x20;
+        if (digit >= '0' && digit <= '9')
+            value = value << 4 | (digit - '0');
+        else if (letter >= 'a' && letter <= 'f')
+            value = value << 4 | (letter - 'a' + 10);
+        else
+            return -1;
+    }
+    return value;
+}
+
+/* A character as RFC 8785 writes it in a string: never longer than the escape that it was read from. */
+static uint8_t *put_character(uint8_t *to, uint32_t code)
+{
+    static const char short_forms[32] = {[8] = 'b', [9] = 't', [10] = 'n', [12] = 'f', [13] = 'r'};
+    if (code == '"' || code == '\\' || (code < 0x20 && short_forms[code])) {
+        *to++ = '\\';
+        *to++ = (uint8_t)(code < 0x20 ? (uint32_t)short_forms[code] : code);
+    } else if (code < 0x20) {
+        memcpy(to, "\\u00", 4);
+        to[4] = (uint8_t)('0' + (code >> 4));
+        to[5] = (uint8_t)"0123456789abcdef"[code & 15];
+        to += 6;
+    } else if (code < 0x80) {
+        *to++ = (uint8_t)code;
+    } else if (code < 0x800) {
+        *to++ = (uint8_t)(0xc0 | code >> 6);
+        *to++ = (uint8_t)(0x80 | (code & 0x3f));
+    } else {
+        if (code < 0x10000) {
+            *to++ = (uint8_t)(0xe0 | code >> 12);
+        } else {
+            *to++ = (uint8_t)(0xf0 | code >> 18);
+            *to++ = (uint8_t)(0x80 | (code >> 12 & 0x3f));
+        }
+        *to++ = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+        *to++ = (uint8_t)(0x80 | (code & 0x3f));
+    }
+    return to;
+}
+
+/* The escape that begins at line->at, as RFC 8785 has it; NULL if it is none, or half a surrogate pair. */
+static uint8_t *put_escape(Line *line, uint8_t *to)
+{
+    const uint8_t *at = line->at;
+    const size_t left = (size_t)(line->end - at);
+    if (left < 2)
+        return NULL;
+    if (at[1] != 'u') {
+        if (at[1] == 0 || strchr("\"\\/bfnrt", at[1]) == NULL)
+            return NULL;
+        if (at[1] != '/')
+            *to++ = '\\';
+        *to++ = at[1];
+        line->at += 2;
+        return to;
+    }
+    int32_t code = left >= 6 ? four_digits(at + 2) : -1;
+    if (code < 0 || (code >= 0xdc00 && code < 0xe000))
+        return NULL;
+    line->at += 6;
+    if (code >= 0xd800 && code < 0xdc00) {
+        const int32_t low = left >= 12 && at[6] == '\\' && at[7] == 'u' ? four_digits(at + 8) : -1;
+        if (low < 0xdc00 || low >= 0xe000)
+            return NULL;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        line->at += 6;
+    }
+    return put_character(to, (uint32_t)code);
+}
+
+/* The string that begins at line->at, appended with its quotes in RFC 8785 form, which is never longer than how it is written here. */
+static int put_string(Line *line, Buffer *out)
+{
+    if (!next_is(line, '"'))
+        return NO;
+    if (make_room(out, (size_t)(line->end - line->at) + 32) < 0)
+        return FAILED;
+    uint8_t *to = out->at + out->size;
+    *to++ = '"';
+    line->at++;
+    for (;;) {
+        const size_t plain = copy_plain(line->at, (size_t)(line->end - line->at), to);
+        line->at += plain;
+        to += plain;
+        if (line->at == line->end || *line->at < 0x20)
+            return NO;
+        if (*line->at == '"')
+            break;
+        if (*line->at == '\\') {
+            to = put_escape(line, to);
+            if (to == NULL)
+                return NO;
+            continue;
+        }
+        do {
+            const size_t length = sequence_length(line->at, (size_t)(line->end - line->at));
+            if (length == 0)
+                return NO;
+            for (size_t i = 0; i < length; i++)
+                *to++ = *line->at++;
+        } while (line->at < line->end && *line->at >= 0x80);
+    }
+    *to++ = '"';
+    line->at++;
+    out->size = (size_t)(to - out->at);
+    return YES;
+}
+
+static size_t skip_digits(Line *line)
+{
+    const uint8_t *from = line->at;
+    while (line->at < line->end && *line->at >= '0' && *line->at <= '9')
+        line->at++;
+    return (size_t)(line->at - from);
+}
+
+static int takes_word(Line *line, Piece word)
+{
+    if ((size_t)(line->end - line->at) < word.size || memcmp(line->at, word.at, word.size) != 0)
+        return NO;
+    line->at += word.size;
+    return YES;
+}
+
+/* null, true, false, or a number that is surely in range, finite, and no negative zero. An integer is told from the rest. */
+static int takes_scalar(Line *line, int *is_integer)
+{
+    *is_integer = 0;
+    if (takes_word(line, TEXT("null")) || takes_word(line, TEXT("true")) || takes_word(line, TEXT("false")))
+        return YES;
+    const int is_negative = takes_word(line, TEXT("-"));
+    const int is_zero = next_is(line, '0');
+    const size_t digits = skip_digits(line);
+    if (digits == 0 || digits > 15 || (is_zero && (digits > 1 || is_negative)))
+        return NO;
+    *is_integer = 1;
+    if (next_is(line, '.')) {
+        line->at++;
+        *is_integer = 0;
+        const size_t places = skip_digits(line);
+        if (places == 0 || places > 20)
+            return NO;
+    }
+    if (next_is(line, 'e') || next_is(line, 'E')) {
+        line->at++;
+        *is_integer = 0;
+        if (next_is(line, '+') || next_is(line, '-'))
+            line->at++;
+        const size_t places = skip_digits(line);
+        if (places == 0 || places > 2)
+            return NO;
+    }
+    return YES;
+}
+
+#endif
