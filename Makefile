@@ -60,7 +60,9 @@ build/ray-venv/.ready: pyproject.toml
 	@PYTHONWARNINGS=ignore build/ray-venv/bin/python -m pip install -q --disable-pip-version-check -e ".[ray]" --group test
 	@touch $@
 
-test-train: build/train-venv/.ready build/unsloth-venv/.ready  ## train tiny models with the real trainers, from the launchers that Teapot writes (some GB, minutes)
+TRAINERS := train unsloth axolotl llamafactory
+
+test-train: $(TRAINERS:%=build/%-venv/.ready)  ## train tiny models with the real trainers, from the launchers that Teapot writes (some GB, minutes)
 	@mkdir -p build/train && rm -f build/train/report.jsonl
 	TRAINED=$(CURDIR)/build/train/report.jsonl build/train-venv/bin/python -m pytest -q -rs tests/train
 	build/train-venv/bin/python -m tests.train.table build/train/report.jsonl
@@ -79,6 +81,22 @@ build/unsloth-venv/.ready: tests/train/requirements-unsloth.txt teapot/training/
 	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' tests/train/requirements-unsloth.txt)"
 	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check -r tests/train/requirements-unsloth.txt
 	@build/unsloth-venv/bin/python -m pip install -q --disable-pip-version-check --no-deps $$(grep -oE '(unsloth|unsloth_zoo)==[0-9.]+' teapot/training/backends/unsloth.py)
+	@touch $@
+
+build/axolotl-venv/.ready: tests/train/accept/axolotl.txt
+	@$(PYTHON) -m venv build/axolotl-venv
+	@build/axolotl-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' $<)"
+	@build/axolotl-venv/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@build/axolotl-venv/bin/python -m pip install -q --disable-pip-version-check --no-deps axolotl==0.19.0
+	@touch $@
+
+# torchaudio is imported for sound alone, and has no build for a CPU: an empty module stands for it
+build/llamafactory-venv/.ready: tests/train/accept/llamafactory.txt
+	@$(PYTHON) -m venv build/llamafactory-venv
+	@build/llamafactory-venv/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' $<)"
+	@build/llamafactory-venv/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@build/llamafactory-venv/bin/python -m pip install -q --disable-pip-version-check --no-deps llamafactory==0.9.5
+	@build/llamafactory-venv/bin/python -c 'import pathlib, sysconfig; p = pathlib.Path(sysconfig.get_path("purelib"), "torchaudio"); p.mkdir(exist_ok=True); (p / "__init__.py").touch()'
 	@touch $@
 
 PYTHONS ?= python3.10 python3.12 python3.13

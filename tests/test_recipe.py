@@ -40,6 +40,13 @@ def test_the_recipe_of_the_cards() -> None:
     assert made.steps() == 630  # 3,346 rows
 
 
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_a_seed_that_no_trainer_takes(name: str) -> None:
+    said = " ".join(BACKENDS[name].problems(replace(of(), backend=name, seed=2**32)))
+    assert "'training.seed' is 4294967296" in said
+    assert "seed" not in " ".join(BACKENDS[name].problems(replace(of(), backend=name, seed=2**32 - 1)))
+
+
 def test_what_is_different_with_all_weights_and_with_preferences() -> None:
     full = of(method="full")
     assert (full.lora, full.quantization, full.learning_rate, full.epochs) == (None, "none", 1e-5, 3)

@@ -461,6 +461,7 @@ def test_the_backend(project: TrainProject, capsys: Capture) -> None:
         ("model: tiny, method: full", "", "qlora-hf", (), "cannot train with the method 'full'\n  hint: write base: {method: qlora}, or use --backend full-hf"),
         ("model: tiny, method: qlora", "", "full-hf", (), "hint: write base: {method: full}, or use --backend qlora-hf"),
         ("model: tiny, quantization: none", "", "qlora-hf", (), "'base.method' is qlora, and 'base.quantization' is none"),
+        ("model: tiny", "warmup_ratio: 1", "qlora-hf", (), "'training.warmup_ratio' is 1: no step would have the learning rate"),
         ("model: tiny, method: full, quantization: nf4", "", "full-hf", (), "'base.quantization' is nf4, and 'base.method' is full"),
         ("model: tiny", "", "qlora-hf", ("--distributed", "zero3"), "has no --distributed zero3\n  hint: use --backend full-hf"),
         ("model: tiny", "", "qlora-hf", ("--distributed", "x"), "--distributed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def quantization(told: dict[str, Any]) -> Any:
 
 def load_model(told: dict[str, Any], tokenizer: Any) -> Any:
     """The base model. Where all weights are trained they are held in 32 bits, whatever is computed in."""
+    check_devices(told)
     stored = quantization(told)
     dtype = torch.float32 if told["method"] == "full" else DTYPES[told["precision"]]
     model = AutoModelForCausalLM.from_pretrained(told["model"], revision=told["revision"], dtype=dtype, quantization_config=stored)
@@ -41,6 +43,15 @@ def load_model(told: dict[str, Any], tokenizer: Any) -> Any:
         model = prepare_model_for_kbit_training(model)
     model.config.use_cache = False
     return model
+
+
+def check_devices(told: dict[str, Any]) -> None:
+    """Where one process sees more devices than the recipe is for, the trainer would spread each batch over them, and take more rows at once."""
+    seen = torch.cuda.device_count()
+    if told["devices"] == 1 and seen > 1 and "RANK" not in os.environ:
+        raise Stop(
+            f"the recipe is for one device, and there are {seen}", "say which with CUDA_VISIBLE_DEVICES=0, or 'teapot train' with --devices"
+        )
 
 
 def refuse_small(model: Any, tokenizer: Any) -> None:

@@ -43,7 +43,10 @@ def told_by(stop: SystemExit) -> dict[str, str]:
 
 
 def probes_of(tokens: Any) -> list[list[int]]:
-    whole = (one["input_ids"] if "input_ids" in one else one["prompt_ids"] + one["chosen_ids"] for one in tokens.rows[:PROBES])
+    whole = (
+        one["input_ids"].tolist() if "input_ids" in one else [*one["prompt_ids"].tolist(), *one["chosen_ids"].tolist()]
+        for one in tokens.rows[:PROBES]
+    )
     return [ids[:PROBE_TOKENS] for ids in whole]
 
 

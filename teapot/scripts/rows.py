@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 IGNORED = -100
 """The label that PyTorch's cross entropy leaves out."""
@@ -200,7 +202,7 @@ class Tokens:
 
     def __init__(self, told: dict[str, Any], tokenizer: Any) -> None:
         self.told, self.tokenizer = told, tokenizer
-        self.rows: list[dict[str, list[int]]] = []
+        self.rows: list[dict[str, Any]] = []
         self.long: list[str] = []
         self._digest = hashlib.sha256()
         self._source = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
@@ -215,7 +217,7 @@ class Tokens:
             made = self._fitting(row["id"], make(row))
             if made is not None:
                 self._digest.update(json.dumps(made, sort_keys=True, separators=(",", ":")).encode())
-                self.rows.append(made)
+                self.rows.append({key: np.asarray(part, dtype=np.int32) for key, part in made.items()})
         if self.long and told["long_rows"] == "error":
             shown = ", ".join(f"'{one}'" for one in self.long[:5]) + (" …" if len(self.long) > 5 else "")
             raise Stop(
@@ -229,7 +231,7 @@ class Tokens:
         """Rows, tokens, how many are trained on, the longest row, and the SHA-256 of them all."""
         sizes = [sum(len(part) for key, part in row.items() if key != "labels") for row in self.rows]
         trained = sum(
-            sum(label != IGNORED for label in row["labels"]) if "labels" in row else len(row["chosen_ids"]) + len(row["rejected_ids"])
+            int(np.count_nonzero(row["labels"] != IGNORED)) if "labels" in row else len(row["chosen_ids"]) + len(row["rejected_ids"])
             for row in self.rows
         )
         return {

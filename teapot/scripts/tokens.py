@@ -14,18 +14,9 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from hf import refuse_missing, refuse_small, stopping
+from hf import check_devices, refuse_missing, refuse_small, stopping
 from rows import Stop, done, output, prepare, recipe
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-
-
-def check_devices(told: dict[str, Any]) -> None:
-    """Where one process sees more devices than the recipe is for, the trainer would spread each batch over them, and take more rows at once."""
-    seen = torch.cuda.device_count()
-    if told["devices"] == 1 and seen > 1:
-        raise Stop(
-            f"the recipe is for one device, and there are {seen}", "say which with CUDA_VISIBLE_DEVICES=0, or 'teapot train' with --devices"
-        )
 
 
 def shell_of(told: dict[str, Any]) -> Any:

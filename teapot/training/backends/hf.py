@@ -23,6 +23,9 @@ PINS = (
 
 DEEPSPEED = "deepspeed==0.19.8"
 
+MAX_SEED = 2**32
+"""Of numpy's generator, which transformers seeds."""
+
 NO_EVAL = {"eval_steps": "there is no validation split to evaluate on"}
 
 
@@ -41,6 +44,10 @@ class Hf:
             found.append(f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora")
         if recipe.distributed != "none" and recipe.method == "qlora":
             found.append(f"--distributed {recipe.distributed} cannot split weights of four bits")
+        if recipe.warmup_ratio == 1:
+            found.append("'training.warmup_ratio' is 1: no step would have the learning rate")
+        if recipe.seed >= MAX_SEED:
+            found.append(f"'training.seed' is {recipe.seed}, and the trainer's seeds end at {MAX_SEED - 1}")
         return tuple(found)
 
     def files(self, recipe: Recipe) -> dict[str, bytes]:
