@@ -21,7 +21,7 @@ HEAD = """\
 
 `make faults` tries every fault below and prints these numbers. A fault is *silently wrong* when the program says that all is well and it is not, when a set of
 files passes validation that no run has made, or when an expected fault ends in what is called a bug. How faults are made to happen:
-[tests/faults/README.md](../tests/faults/README.md).
+[tests/faults/README.md](../tests/faults/README.md). And the other way round: [mutants.md](mutants.md) lists ways in which each guarantee was broken on purpose, and the test that noticed.
 
 | | promise | faults tried | silently wrong | skipped |
 |---|---|--:|--:|--:|
