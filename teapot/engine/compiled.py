@@ -36,6 +36,9 @@ INTERFACE: Final = 2
 MOST_FIELDS: Final = 64
 """How many fields a shape may have that compiled code takes."""
 
+MOST_ROLES: Final = 100
+"""How many names of roles compiled code is given."""
+
 KINDS: Final = (DATA, INDEX, IDS)
 
 # As they stand in JSON text.
@@ -171,7 +174,7 @@ class CompiledBatch:
 
 
 def roles_of(roles: Mapping[str, str]) -> tuple[tuple[bytes, bytes, int], ...]:
-    """Roles by their names in the data, with what ends a message of theirs. A name that JSON escapes is left to the long way."""
+    """Roles by their names in the data, with what ends a message of theirs. A name that JSON escapes, or beyond so many, is left to the long way."""
     ends = {meaning: b',"role":%b}' % canonical_plain(meaning) for meaning in roles.values()}
     plain = [(name, meaning) for name, meaning in roles.items() if canonical_plain(name) == b'"%b"' % name.encode()]
-    return tuple((name.encode(), ends[meaning], _TRAITS.get(meaning, 0)) for name, meaning in plain)
+    return tuple((name.encode(), ends[meaning], _TRAITS.get(meaning, 0)) for name, meaning in plain[:MOST_ROLES])

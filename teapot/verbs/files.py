@@ -131,9 +131,13 @@ def _single(files: Files) -> tuple[str, ...]:
 
 def _listed(files: Files) -> set[str]:
     """The files of the output that lies there now; none where its manifest cannot tell."""
+    if not files.manifest.is_file():
+        return set()
+    with writing(files.manifest):
+        data = files.manifest.read_bytes()
     try:
-        output = parse_manifest(files.manifest.read_bytes(), shown(files.manifest)).outputs[0]
-    except (FileNotFoundError, CheckFailed):  # one that cannot be read is no reason to leave its files behind
+        output = parse_manifest(data, shown(files.manifest)).outputs[0]
+    except CheckFailed:  # one that is damaged is no reason to leave its files behind
         return set()
     return {part.file for part in output.files} if output.file == files.output.name else set()
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from teapot.checks.rows import FullCheck, chat_check, compiled_check
 from teapot.engine import compiled, passa
-from teapot.engine.compiled import CompiledSpreader, Hasher, native
+from teapot.engine.compiled import MOST_ROLES, CompiledSpreader, Hasher, native, roles_of
 from teapot.engine.index import entry_type, identity_type
 from teapot.engine.local import Engine
 from teapot.engine.passc import LEDGER
@@ -417,3 +417,8 @@ def test_validating_a_line(more: tuple[str, ...]) -> None:
 @needed
 def test_other_columns_are_left_to_python() -> None:
     assert compiled_check(("id", "prompt", "completion", "module", "license", "source")) is None
+
+
+def test_roles_beyond_its_table_are_left_to_the_long_way() -> None:
+    told = roles_of({f"role{number}": "user" for number in range(3 * MOST_ROLES)})
+    assert len(told) == MOST_ROLES and told[0][0] == b"role0"

@@ -119,7 +119,10 @@ def moments(lasts: float, number: int) -> Iterator[float]:
 
 def wrong_after(project: Project, process: subprocess.Popen[str], said: str, number: int, before: dict[str, str]) -> str | None:
     """What is wrong after a run that was interrupted."""
-    early = process.returncode == -number  # before the program had its first word; a shell tells the same code
+    # before the program had its first word; a shell tells the same code. Python itself may fall over an interrupt while it starts.
+    early = process.returncode == -number or said.startswith(
+        ("Fatal Python error: init_import_site", "Fatal Python error: init_sys_streams")
+    )
     if process.returncode not in (0, CODES[signal.Signals(number)]) and not early:
         return f"exit code {process.returncode}: {said}"
     if not early and ("Traceback" in said or "a bug in Teapot" in said):
