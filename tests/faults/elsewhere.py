@@ -33,6 +33,7 @@ PROOFS = {
     "tests/test_jsontext.py": "G10",
     "tests/sources/test_readers_text.py": "G10",
     "tests/fuzz/test_fuzz.py": "G10",
+    "tests/templates/test_spans.py": "G11",
     "tests/sources/test_hub.py": "G12",
     "tests/sources/test_prepare.py": "G15",
     "tests/test_messages.py": "G16",
