@@ -18,7 +18,7 @@ def main() -> None:
     told, tokenizer, tokens = prepare(resume=resume)
     config = SFTConfig(
         **arguments(told),
-        max_length=None,  # the rows have been cut already, where they may be
+        max_length=told["max_length"] if told["packing"] else None,  # the rows have been cut already, where they may be
         packing=told["packing"],
         dataset_kwargs={"skip_prepare_dataset": not told["packing"]},
         eos_token=told["template"]["end"],
