@@ -15,11 +15,8 @@ from teapot.templates.chat import chats_of
 from teapot.templates.render import ChatTemplate
 from teapot.templates.spans import Rendered, render
 from teapot.verbs.files import Files
-from teapot.verbs.rendering import lines_of
+from teapot.verbs.rendering import MAX_LINE, lines_of
 from teapot.verbs.validate import content_of, read_manifest
-
-MAX_LINE = 64 * 1024 * 1024
-"""The length in bytes of the longest line that is read."""
 
 
 @dataclass(frozen=True, slots=True)

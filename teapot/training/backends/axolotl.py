@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from teapot.training.backends.base import Step, Traits
+from teapot.training.backends.base import Step, Traits, common_problems
 from teapot.training.backends.hf import NO_EVAL
 from teapot.training.backends.tokens import (
     SCRIPTS,
-    common_problems,
     launcher_steps,
     quoted,
     rows_folder,

@@ -50,3 +50,19 @@ class Backend(Protocol):
 
     def steps(self, recipe: Recipe) -> tuple[Step, ...]:
         """The commands that train, in order, run in the folder that holds the launcher."""
+
+
+MAX_SEED = 2**32
+"""Of numpy's generator, which transformers seeds."""
+
+
+def common_problems(recipe: Recipe) -> list[str]:
+    """Where the method and the quantization do not go together, and a seed that numpy does not take."""
+    found = []
+    if recipe.method == "qlora" and recipe.quantization == "none":
+        found.append("'base.method' is qlora, and 'base.quantization' is none")
+    if recipe.method != "qlora" and recipe.quantization != "none":
+        found.append(f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora")
+    if recipe.seed >= MAX_SEED:
+        found.append(f"'training.seed' is {recipe.seed}, and the backend '{recipe.backend}' takes seeds below 2**32")
+    return found

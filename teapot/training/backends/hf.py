@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from teapot.training.backends.base import PYTHON, Step, Traits
+from teapot.training.backends.base import PYTHON, Step, Traits, common_problems
 from teapot.training.recipe import Recipe
 
 PINS = (
@@ -23,9 +23,6 @@ PINS = (
 
 DEEPSPEED = "deepspeed==0.19.8"
 
-MAX_SEED = 2**32
-"""Of numpy's generator, which transformers seeds."""
-
 NO_EVAL = {"eval_steps": "there is no validation split to evaluate on"}
 
 
@@ -37,17 +34,11 @@ class Hf:
     script: str
 
     def problems(self, recipe: Recipe) -> tuple[str, ...]:
-        found = []
-        if recipe.method == "qlora" and recipe.quantization == "none":
-            found.append("'base.method' is qlora, and 'base.quantization' is none")
-        if recipe.method != "qlora" and recipe.quantization != "none":
-            found.append(f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora")
+        found = common_problems(recipe)
         if recipe.distributed != "none" and recipe.method == "qlora":
             found.append(f"--distributed {recipe.distributed} cannot split weights of four bits")
         if recipe.warmup_ratio == 1:
             found.append("'training.warmup_ratio' is 1: no step would have the learning rate")
-        if recipe.seed >= MAX_SEED:
-            found.append(f"'training.seed' is {recipe.seed}, and the trainer's seeds end at {MAX_SEED - 1}")
         return tuple(found)
 
     def files(self, recipe: Recipe) -> dict[str, bytes]:
@@ -117,9 +108,7 @@ FULL = Hf(
         ("full",),
         "TRL and accelerate: all weights, with DeepSpeed ZeRO-3 or FSDP over several devices",
         tuple(one for one in PINS if not one.startswith("bitsandbytes")),
-        NO_EVAL
-        | {key: "no adapter is trained" for key in ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")}
-        | {"beta": "it is for preference rows"},
+        NO_EVAL | {"beta": "it is for preference rows"},
         distributed=("none", "zero3", "fsdp"),
         scripts=(*_SCRIPTS, "train_sft.py"),
     ),

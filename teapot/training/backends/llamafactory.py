@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from teapot.training.backends.base import Step, Traits
+from teapot.training.backends.base import Step, Traits, common_problems
 from teapot.training.backends.hf import NO_EVAL
-from teapot.training.backends.tokens import SCRIPTS, common_problems, launcher_steps, quoted, rows_folder, yaml_of
+from teapot.training.backends.tokens import SCRIPTS, launcher_steps, quoted, rows_folder, yaml_of
 from teapot.training.recipe import Lora, Recipe
 
 CONFIG = "llamafactory.yaml"

@@ -29,18 +29,6 @@ def launcher_steps(recipe: Recipe, module: str, config: str) -> tuple[Step, ...]
     return ((PYTHON, script), train, (PYTHON, script, "--done"))
 
 
-def common_problems(recipe: Recipe) -> list[str]:
-    """Where the method and the quantization do not go together, and a seed that numpy does not take."""
-    found = []
-    if recipe.method == "qlora" and recipe.quantization == "none":
-        found.append("'base.method' is qlora, and 'base.quantization' is none")
-    if recipe.method != "qlora" and recipe.quantization != "none":
-        found.append(f"'base.quantization' is {recipe.quantization}, and 'base.method' is {recipe.method}, not qlora")
-    if recipe.seed >= 2**32:
-        found.append(f"'training.seed' is {recipe.seed}, and the backend '{recipe.backend}' takes seeds below 2**32")
-    return found
-
-
 class _Text(str):
     """A text that is quoted, whatever it looks like: readers differ in what they take for a number."""
 
