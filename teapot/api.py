@@ -127,7 +127,7 @@ def _read_parts(file: Path, files: Files, entry: Output) -> list[str]:
     for one, seen in zip(content.files, blocks.seen, strict=True):
         if (seen.size, seen.sha256) != (one.said.size, one.said.sha256):
             raise CheckFailed("the file is not the one that its manifest names", Place(one.name), "see 'teapot validate compose'")
-    if blocks.hexdigest() != entry.sha256:
+    if blocks.sha256 != entry.sha256:
         raise CheckFailed("the files are not those that their manifest names", Place(content.name), "see 'teapot validate compose'")
     return [str(one.path) for one in content.files]
 

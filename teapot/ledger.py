@@ -57,4 +57,5 @@ def schema() -> pyarrow.Schema:
 
 
 INTEGERS = frozenset({"line", "record", "part", "occurrence", "copy"})
+NAMES = frozenset({"module", "source", "file", "license", "reason"})
 REQUIRED = ("module", "source", "file", "record", "part")

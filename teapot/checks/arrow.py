@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -40,6 +41,12 @@ def valid(column: Any) -> Any:
         return np.ones(len(column), dtype=bool)
     bits = np.unpackbits(np.frombuffer(column.buffers()[0], dtype=np.uint8), bitorder="little")
     return bits[column.offset : column.offset + len(column)].astype(bool)
+
+
+def be_frugal() -> None:
+    """Let Arrow take its memory from the system in this process: its own allocator keeps what it no longer needs. Call it before anything imports it."""
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of numpy's, which has nothing to do here
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from teapot.checks.content import Content, File, read_file
+from teapot.engine.compiled import Hasher, counter
 from teapot.errors import Place, Problem
 from teapot.hashing import BLOCK
 from teapot.manifest import Output
@@ -41,16 +42,19 @@ class Seen(NamedTuple):
 
 
 class Blocks:
-    """Hashes the whole output and every file of it, and counts lines, while it gives the ranges. Iterate once."""
+    """Hashes the whole output, each block, and every file of it, and counts lines, while it gives the ranges. Iterate once; then ``sha256`` and
+    ``blocks`` are the hashes."""
 
     def __init__(self, content: Content, block: int = BLOCK) -> None:
         self._content = content
         self._block = block
-        self._whole = hashlib.sha256()
+        self._hasher = Hasher(block)
         self._firsts: list[int] = []
         self.size = 0
         self.rows = 0
         self.seen: list[Seen] = []
+        self.sha256 = ""
+        self.blocks: list[str] = []
 
     def __iter__(self) -> Iterator[Range]:
         for range, _, _ in self._ranges():
@@ -95,32 +99,32 @@ class Blocks:
         """The content in pieces that lie each in one block; whether a line begins with it, and how many begin in it."""
         size = rows = 0
         ended = True
+        newlines = counter(b"\n")
         for file in self._content.files:
             self._firsts.append(rows + 1)
             begin, before = rows, size
-            own = self._whole if len(self._content.files) == 1 else hashlib.sha256()
+            own = hashlib.sha256() if len(self._content.files) > 1 else None
             stored = hashlib.sha256() if self._content.is_compressed else None
             for data in read_file(file, self._content.is_compressed, stored):
-                self._whole.update(data)
-                if own is not self._whole:
+                self._hasher.update(data)
+                if own is not None:
                     own.update(data)
                 while data:
                     room = self._block - size % self._block
                     piece, data = data[:room], data[room:]
-                    lines, after = ended + piece.count(b"\n", 0, -1), ended
-                    ended = piece.endswith(b"\n")
+                    after, ends = ended, piece.endswith(b"\n")
+                    lines, ended = after + newlines(piece) - ends, ends
                     size, rows = size + len(piece), rows + lines
                     yield piece, after, lines
-            self.seen.append(Seen(rows - begin, size - before, own.hexdigest(), stored.hexdigest() if stored else None))
+            self.seen.append(Seen(rows - begin, size - before, own.hexdigest() if own else "", stored.hexdigest() if stored else None))
+        _, self.sha256, self.blocks = self._hasher.finish()
+        if len(self.seen) == 1:
+            self.seen[0] = self.seen[0]._replace(sha256=self.sha256)
 
     def place(self, line: int) -> Place:
         """Where a line of the stream stands: its file, and its number there."""
         number = bisect_right(self._firsts, line) - 1
         return Place(self._content.files[number].name, line - self._firsts[number] + 1)
-
-    def hexdigest(self) -> str:
-        """The SHA-256 of all that was read."""
-        return self._whole.hexdigest()
 
 
 def _complete(waiting: list[tuple[Range, bool, bytes]], end: bytes) -> Iterator[tuple[Range, Sent]]:

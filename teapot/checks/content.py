@@ -16,7 +16,7 @@ from teapot.manifest import Part
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-READ = 1 << 20
+READ = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Joined:
 
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes, less at the end."""
-        found = [b""]
+        found: list[bytes] = []
         stream = self._stream
         while size and stream is not None:
             data = stream.read(size)
@@ -152,7 +152,7 @@ class Joined:
             size -= len(data)
             if size:
                 stream = self._following()
-        return b"".join(found)
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def readline(self) -> bytes:
         line = b""

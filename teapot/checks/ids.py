@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teapot.engine.buckets import Appender, read_bucket, remove_bucket
+from teapot.checks.compiled import mark_buckets
+from teapot.engine.buckets import Appender, bucket_bytes, read_bucket, remove_bucket
+from teapot.engine.compiled import native
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +31,12 @@ def partition_bits(rows: int) -> int:
 
 
 class IdMarks:
-    """One worker's ids."""
+    """One worker's ids. Compiled code marks those of its lines in ``compiled``, which goes to the same files."""
 
     def __init__(self, folder: Path, worker: int, bits: int) -> None:
         self._appender = Appender(folder, KIND, worker, 1 << bits)
         self._shift = 16 - bits
+        self.compiled = mark_buckets(folder, KIND, worker, bits)
 
     def add(self, module: str, identity: str, line: int, offset: int) -> None:
         mark = hashlib.blake2b(f"{module}\0{identity}".encode(), digest_size=16).digest()
@@ -42,6 +44,8 @@ class IdMarks:
 
     def finish(self) -> None:
         self._appender.finish()
+        if self.compiled is not None:
+            self.compiled.finish()
 
 
 def _mark_type() -> np.dtype[Any]:
@@ -50,14 +54,19 @@ def _mark_type() -> np.dtype[Any]:
     return np.dtype([("hi", ">u8"), ("lo", ">u8"), ("line", ">u8"), ("offset", ">u8")])
 
 
-def repeated_ids(folder: Path, workers: int, bits: int) -> Iterator[list[tuple[int, int]]]:
-    """For each partition the (line, offset) of every line whose id an earlier line of its module has."""
+def repeated_ids(folder: Path, workers: int, part: int) -> list[tuple[int, int]]:
+    """The (line, offset) of every line of a partition whose id an earlier line of its module has. The partition is removed."""
+    module = native()
+    again = _repeated(folder, workers, part) if module is None else module.repeated(b"".join(bucket_bytes(folder, KIND, part, workers)))
+    remove_bucket(folder, KIND, part, workers)
+    return sorted(again)
+
+
+def _repeated(folder: Path, workers: int, part: int) -> list[tuple[int, int]]:
     import numpy as np
 
-    for part in range(1 << bits):
-        marks = read_bucket(folder, KIND, part, workers, _mark_type())
-        remove_bucket(folder, KIND, part, workers)
-        marks = marks[np.lexsort((marks["line"], marks["lo"], marks["hi"]))]
-        same = (marks["hi"][1:] == marks["hi"][:-1]) & (marks["lo"][1:] == marks["lo"][:-1])
-        again = marks[1:][same]
-        yield list(zip(again["line"].tolist(), again["offset"].tolist(), strict=True))
+    marks = read_bucket(folder, KIND, part, workers, _mark_type())
+    marks = marks[np.lexsort((marks["line"], marks["lo"], marks["hi"]))]
+    same = (marks["hi"][1:] == marks["hi"][:-1]) & (marks["lo"][1:] == marks["lo"][:-1])
+    again = marks[1:][same]
+    return list(zip(again["line"].tolist(), again["offset"].tolist(), strict=True))

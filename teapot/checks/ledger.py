@@ -5,42 +5,47 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from teapot.checks.arrow import numbers, valid
+from teapot.checks.arrow import be_frugal, numbers, valid
 from teapot.checks.ledgertext import Formatter
 from teapot.checks.text import counts_text
-from teapot.errors import CheckFailed, Place, Problem
-from teapot.ledger import INTEGERS, REQUIRED, Entry
+from teapot.engine.compiled import native
+from teapot.engine.pool import Report
+from teapot.errors import CheckFailed, Place, Problem, TeapotError
+from teapot.ledger import INTEGERS, NAMES, REQUIRED, Entry
 from teapot.manifest import Manifest
 
 BATCH = 4096
 """How many entries are in memory at once."""
 
-NAMES = ("module", "source", "file", "license", "reason")
+_NO_HASH = bytes(32)
+"""Stands for what is no hash; it equals none."""
 
-_NO_HASH = "-" * 64
-"""Stands for a hash that is absent or has another length; it equals none."""
+
+Unhex: TypeAlias = Callable[[bytes], "bytes | None"]
+"""Bytes from small hexadecimal digits; nothing from anything else."""
 
 
 class Entries(NamedTuple):
     """The entries of consecutive lines, in a form that a worker reads without other libraries.
 
-    ``origins`` are the different (module, source, file, license), ``origin`` says for each line which. ``digests`` and ``lines`` hold 64 digits a line.
+    ``origins`` are the different (module, source, file, license), ``origin`` says for each line which. ``digests`` and ``lines`` hold 32 bytes a line.
     """
 
     origins: list[tuple[str | None, ...]]
     origin: array[int]
-    digests: str
-    lines: str
+    digests: bytes
+    lines: bytes
     records: array[int]
     occurrences: array[int]
     copies: array[int]
 
 
-NONE = Entries([], array("q"), "", "", array("q"), array("q"), array("q"))
+NONE = Entries([], array("q"), b"", b"", array("q"), array("q"), array("q"))
 
 
 class LedgerWalk:
@@ -53,6 +58,7 @@ class LedgerWalk:
         self._name = name
         self._batches = _batches(path, name)
         self._format = Formatter()
+        self._unhex = _unhexer()
         self._content = hashlib.sha256()
         self._count = 0
         self._batch: Any = None
@@ -85,7 +91,7 @@ class LedgerWalk:
                 self._over = True
             if len(batch):
                 self._look(batch)
-                taken.append(_entries(batch))
+                taken.append(_entries(batch, self._unhex))
             self._at += len(batch)
             count -= len(batch)
         return _joined(taken)
@@ -139,6 +145,39 @@ class LedgerWalk:
                 )
 
 
+class LedgerCrew:
+    """Walks a ledger for another process."""
+
+    def __init__(self, walk: LedgerWalk) -> None:
+        self._walk = walk
+
+    def call(self, name: str, argument: Any, report: Report) -> Any:
+        """``take`` so many entries, or ``finish`` with a manifest: the problems, and what kept the ledger from being read to its end."""
+        if name == "take":
+            return self._walk.take(argument)
+        assert name == "finish"
+        problems: list[Problem] = []
+        try:
+            problems.extend(self._walk.finish(argument))  # those before an error are kept
+        except TeapotError as error:
+            return problems, error
+        return problems, None
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLedgerCrew:
+    """With a process of its own (``is_alone`` says that it is the caller's), in which Arrow takes its memory from the system."""
+
+    path: Path
+    name: str
+    is_alone: bool
+
+    def __call__(self, _: int) -> LedgerCrew:
+        if not self.is_alone:
+            be_frugal()
+        return LedgerCrew(LedgerWalk(self.path, self.name))
+
+
 def _add(counts: Counter[tuple[str, str]], batch: Any, one: str, other: str, chosen: Any) -> None:
     """Count the pairs of two columns of names where ``chosen``; there is no null in them."""
     import numpy as np
@@ -150,7 +189,7 @@ def _add(counts: Counter[tuple[str, str]], batch: Any, one: str, other: str, cho
         counts[lefts[code // len(rights)], rights[code % len(rights)]] += count
 
 
-def _entries(batch: Any) -> Entries:
+def _entries(batch: Any, unhex: Unhex) -> Entries:
     import numpy as np
 
     code = np.zeros(len(batch), dtype=np.int64)
@@ -172,34 +211,47 @@ def _entries(batch: Any) -> Entries:
     return Entries(
         origins,
         array("q", origin.astype(np.int64).tobytes()),
-        _hashes(batch.column("digest")),
-        _hashes(batch.column("line_sha256")),
+        _hashes(batch.column("digest"), unhex),
+        _hashes(batch.column("line_sha256"), unhex),
         *counted,
     )
 
 
 def _numbers(column: Any) -> array[int]:
-    return array("q", numbers(column).tobytes())
+    return array("q", numbers(column).astype("i8", copy=False).tobytes())
 
 
-def _hashes(column: Any) -> str:
-    """64 signs for each value."""
+def _hashes(column: Any, unhex: Unhex) -> bytes:
+    """32 bytes for each value."""
     import numpy as np
 
     if not column.null_count:
         _, buffer, data = column.buffers()
         offsets = np.frombuffer(buffer, dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-        if (np.diff(offsets) == 64).all():
-            return bytes(memoryview(data)[int(offsets[0]) : int(offsets[-1])]).decode("latin-1")
-    texts = (text if text is not None and len(text) == 64 else _NO_HASH for text in column.to_pylist())
-    return "".join(texts)
+        if (np.diff(offsets) == 64).all() and (found := unhex(bytes(memoryview(data)[int(offsets[0]) : int(offsets[-1])]))) is not None:
+            return found
+    texts = ((text or "").encode() for text in column.to_pylist())
+    return b"".join((unhex(text) if len(text) == 64 else None) or _NO_HASH for text in texts)
+
+
+def _python_unhex(digits: bytes) -> bytes | None:
+    try:
+        found = bytes.fromhex(digits.decode("ascii"))
+    except ValueError:
+        return None
+    return found if found.hex().encode() == digits else None
+
+
+def _unhexer() -> Unhex:
+    module = native()
+    return _python_unhex if module is None else module.unhex
 
 
 def _joined(parts: list[Entries]) -> Entries:
     if len(parts) == 1:
         return parts[0]
     whole = Entries(
-        [], array("q"), "".join(part.digests for part in parts), "".join(part.lines for part in parts), array("q"), array("q"), array("q")
+        [], array("q"), b"".join(part.digests for part in parts), b"".join(part.lines for part in parts), array("q"), array("q"), array("q")
     )
     for part in parts:
         base = len(whole.origins)
@@ -248,7 +300,7 @@ def _column(batch: Any, field: str, name: str) -> Any:
     fits = types.is_integer(kind) if field in INTEGERS else types.is_string(kind) or types.is_large_string(kind)
     if (len(column) and not fits) or (field in REQUIRED and column.null_count):
         raise CheckFailed(f"the ledger's column '{field}' holds values of another type", Place(name), "restore it, or compose again")
-    if column.type == target:
+    if column.type == target or (field in INTEGERS and column.type == pa.int32()):
         return _own_nulls(column) if target == names else column
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()

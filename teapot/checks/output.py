@@ -1,24 +1,26 @@
 """An output against its manifest and its ledger: the bytes, every line, and what they count, spread over workers.
 
-This process reads the output and the ledger once, each from its beginning to its end, and hands out ranges with their entries; a worker checks a
-range by itself. What concerns several ranges is put together here: the order at the seams, ids that occur twice, and the counts.
+This process reads the output once, from its beginning to its end, and hands out ranges; another reads the ledger and gives their entries; a worker
+checks a range by itself. What concerns several ranges is put together here: the order at the seams, ids that occur twice, and the counts.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from pathlib import Path
+from typing import Any
 
 from teapot.checks.arrow import frugal
-from teapot.checks.bytes import Blocks, wrong_bytes, wrong_files
+from teapot.checks.bytes import Blocks, Range, Sent, wrong_bytes, wrong_files
 from teapot.checks.content import Content
 from teapot.checks.findings import MAX_PROBLEMS, Findings, Step
-from teapot.checks.ids import partition_bits, repeated_ids
-from teapot.checks.ledger import LedgerWalk
+from teapot.checks.ids import partition_bits
+from teapot.checks.ledger import MakeLedgerCrew
 from teapot.checks.ranges import MISPLACED, Job, MakeCrew, OrderPlace, Outcome, Request
 from teapot.checks.rows import Checked, line_checker
 from teapot.checks.text import counts_text
@@ -66,25 +68,29 @@ def check_output(content: Content, ledger: Path, manifest: Manifest, effort: Eff
         CheckFailed: the output changed while it was read.
         OSError: the output cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="teapot-") as folder, frugal():
-        job = Job(content, manifest, Path(folder), partition_bits(manifest.rows))
-        size = sum(file.said.size if content.is_compressed else file.path.stat().st_size for file in content.files)
-        make = MakeCrew(job)
-        pool: Pool = Alone(make) if effort.workers <= 1 or size <= effort.small else Workers(effort.workers, make)
-        try:
-            return _Run(job, shown(ledger), LedgerWalk(ledger, shown(ledger)), pool, effort.block).check(size, progress)
-        finally:
-            pool.close()
+    size = sum(file.said.size if content.is_compressed else file.path.stat().st_size for file in content.files)
+    is_alone = effort.workers <= 1 or size <= effort.small
+    name = shown(ledger)
+    with tempfile.TemporaryDirectory(prefix="teapot-") as folder, ExitStack() as opened:
+        job = Job(content, manifest, Path(folder), partition_bits(manifest.rows), 1 if is_alone else effort.workers)
+        pool: Pool = Alone(MakeCrew(job)) if is_alone else Workers(effort.workers, MakeCrew(job))
+        opened.callback(pool.close)
+        if is_alone:
+            opened.enter_context(frugal())
+        make = MakeLedgerCrew(ledger, name, is_alone)
+        walk: Alone | Workers = Alone(make) if is_alone else Workers(1, make)
+        opened.callback(walk.close)
+        return _Run(job, pool, walk, effort.block).check(size, progress)
 
 
 class _Run:
-    def __init__(self, job: Job, ledger_name: str, walk: LedgerWalk, pool: Pool, block: int) -> None:
+    def __init__(self, job: Job, pool: Pool, walk: Alone | Workers, block: int) -> None:
         self.job = job
-        self.walk = walk
         self.pool = pool
+        self.walk = walk
         self.block = block
         self.bytes = Blocks(job.content, block)
-        self.hashes: list[str] = []
+        self.taken = self.size = self.rows = 0
         self.found = Findings()
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self.last: OrderPlace | None = None
@@ -95,27 +101,28 @@ class _Run:
         waiting: dict[int, Outcome] = {}
         for outcome in self.pool.each("check", self._requests(), lambda _: None):
             waiting[outcome.number] = outcome
-            while len(self.hashes) in waiting:
-                one = waiting.pop(len(self.hashes))
+            while self.taken in waiting:
+                one = waiting.pop(self.taken)
                 self._take(one)
                 rows += sum(one.counts.values())
                 done = min(done + self.block, size)
                 progress(Tick("check", rows, done, done / max(size, 1)))
+        ending = self.walk.begin("finish", self.job.manifest) if self.error is None else None
         self.pool.all("checked", None)
         self._find_repeated_ids()
         result = Result(
             [Problem(one.message, self.bytes.place(one.line)) for one in self.found.listed],
             list(wrong_files(self.job.content, self.bytes.seen)) if self.job.content.is_packed else [],
-            blocks=len(self.hashes),
-            size=self.bytes.size,
-            rows=self.bytes.rows,
+            blocks=self.taken,
+            size=self.size,
+            rows=self.rows,
         )
         result.unlisted = self.found.count - len(self.found.listed)
         result.of_rows = len(result.problems)
         result.error = self.error
         try:
-            if result.error is None:
-                for problem in self._whole():
+            if ending is not None:
+                for problem in self._whole(ending):
                     result.problems.append(problem)  # one by one: those before an error count
         except TeapotError as error:
             result.error = error
@@ -123,15 +130,24 @@ class _Run:
 
     def _requests(self) -> Iterator[Request]:
         parts = self.bytes.with_content() if self.job.content.is_compressed else ((part, None) for part in self.bytes)
+        asked: deque[tuple[Range, Sent | None]] = deque()
+
+        def lines() -> Iterator[int]:
+            for one in parts:
+                asked.append(one)
+                yield one[0].lines
+
         try:
-            for part, sent in parts:
-                yield Request(part, self.walk.take(part.lines), sent)
+            for entries in self.walk.each("take", lines(), lambda _: None):
+                part, sent = asked.popleft()
+                self.size, self.rows = self.size + part.size, self.rows + part.lines
+                yield Request(part, entries, sent)
         except TeapotError as error:  # those that are under way are still finished, so that the same is found whoever is how fast
             self.error = error
 
     def _take(self, one: Outcome) -> None:
         """Ranges come here in their order."""
-        self.hashes.append(one.sha256)
+        self.taken += 1
         self.counts.update(one.counts)
         self.found.join(one.found)
         if one.first is not None:
@@ -146,7 +162,7 @@ class _Run:
         """Ids are read from their lines again, so that only their hashes had to be kept."""
         again: list[tuple[int, int]] = []
         count = 0
-        for marks in repeated_ids(self.job.folder, self.pool.workers, self.job.bits):
+        for marks in self.pool.each("repeated", range(1 << self.job.bits), lambda _: None):
             count += len(marks)
             again = nsmallest(MAX_PROBLEMS, [*again, *marks])
         part = Findings()
@@ -158,16 +174,19 @@ class _Run:
         part.count = count
         self.found.join(part)
 
-    def _whole(self) -> Iterator[Problem]:
-        """What only the whole output shows."""
+    def _whole(self, ending: Callable[[], list[Any]]) -> Iterator[Problem]:
+        """What only the whole output shows, and the whole ledger."""
         manifest, content = self.job.manifest, self.job.content
         output, name = manifest.outputs[0], content.name
         if not (content.is_packed and any(wrong_files(content, self.bytes.seen))):  # which then say it better
-            yield from wrong_bytes(name, output, self.bytes.hexdigest(), self.hashes, self.block)
+            yield from wrong_bytes(name, output, self.bytes.sha256, self.bytes.blocks, self.block)
         if self.bytes.rows != output.rows and not content.is_packed:
             yield Problem(f"the file has {self.bytes.rows} rows; the manifest says {output.rows}", Place(name), "compose again")
         yield from _wrong_counts(name, manifest, self.counts)
-        yield from self.walk.finish(manifest)
+        [(problems, error)] = ending()
+        yield from problems
+        if error is not None:
+            raise error
 
 
 def _wrong_counts(name: str, manifest: Manifest, counts: Counter[tuple[str, str, str]]) -> Iterator[Problem]:

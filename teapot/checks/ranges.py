@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from teapot import spdx
 from teapot.checks.bytes import Range, Sent
+from teapot.checks.compiled import Walker, compiled_checker
 from teapot.checks.content import Content, Joined
 from teapot.checks.findings import Findings, Step
-from teapot.checks.ids import IdMarks
+from teapot.checks.ids import IdMarks, repeated_ids
 from teapot.checks.ledger import Entries
 from teapot.checks.rows import Checked, NoRow, line_checker
+from teapot.engine.compiled import keyed_by
 from teapot.engine.pool import Report
 from teapot.errors import CheckFailed, Place
 from teapot.hashing import Keys
@@ -32,12 +33,13 @@ MISPLACED = "the line stands before where the order puts it"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker knows. ``folder`` is for the partitions of ids."""
+    """What every worker knows: that there are so many, and a folder for ``2 ** bits`` partitions of ids."""
 
     content: Content
     manifest: Manifest
     folder: Path
     bits: int
+    workers: int = 1
 
 
 @dataclass(slots=True)
@@ -45,7 +47,6 @@ class Outcome:
     """What a range showed. ``first`` is the first line with a place in the order, ``last`` the place of the last one."""
 
     number: int
-    sha256: str
     found: Findings = field(default_factory=Findings)
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     first: tuple[int, OrderPlace] | None = None
@@ -72,10 +73,20 @@ class RangeCrew:
         allowed = job.manifest.settings.get("licenses")
         self.is_allowed = _allowed_by(frozenset(allowed)) if isinstance(allowed, list) else None
         self.marks = IdMarks(job.folder, number, job.bits)
+        self.walker = self._make_walker()
+
+    def _make_walker(self) -> Walker | None:
+        checker = compiled_checker(self.manifest.columns) if self.manifest.kind == "chat" else None
+        if checker is None or self.marks.compiled is None:
+            return None
+        tails = {name: keyed_by(name, self.manifest.seed) for name in self.manifest.modules}
+        return Walker(checker, self.marks.compiled, tails, self._is_right)
 
     def call(self, name: str, argument: Any, report: Report) -> Any:
         if name == "check":
             return self.check(argument)
+        if name == "repeated":
+            return repeated_ids(self.job.folder, self.job.workers, argument)
         assert name == "checked"
         return self.marks.finish()
 
@@ -99,31 +110,64 @@ class RangeCrew:
             raise CheckFailed(f"cannot read '{name}': {reason}", Place(name), "check the file and its permissions") from None
 
     def _check_range(self, request: Request, begins: bool, data: bytes, end: Callable[[], bytes]) -> Outcome:
-        outcome = Outcome(request.range.number, hashlib.sha256(data).hexdigest())
-        if self._check_lines(request, _lines(data, begins, request.range.start, end), outcome) != request.range.lines:
+        outcome = Outcome(request.range.number)
+        if self._check_lines(request, Lines(data, begins, request.range.start, end), outcome) != request.range.lines:
             raise CheckFailed("the file changed while it was read", Place(self.job.content.name), "try again when nothing writes it")
         return outcome
 
-    def _check_lines(self, request: Request, lines: Iterator[tuple[int, bytes]], outcome: Outcome) -> int:
-        first, entries, found = request.range.first, request.entries, outcome.found
-        count = len(entries.origin)
-        sha256, check_line = hashlib.sha256, self.check_line
-        at = 0
-        for at, (offset, line) in enumerate(lines, 1):
-            number = first + at - 1
-            place = at - 1
-            known = place < count
-            if known and sha256(line).hexdigest() != entries.lines[place * 64 : place * 64 + 64]:
-                module, source, file, _ = entries.origins[entries.origin[place]]
-                origin = f"{module}, {source}, {file}, record {entries.records[place]}"
-                found.add(number, Step.WRITTEN, f"the line is not the one that was written (it came from {origin})")
-                known = False
-            row = check_line(line)
-            if type(row) is NoRow:
-                found.add(number, Step.FORM, row.reason)
-            elif self._check_values(number, offset, row, outcome) and known:  # type: ignore[arg-type]
-                self._check_entry(number, row, entries, place, outcome)  # type: ignore[arg-type]
-        return at
+    def _check_lines(self, request: Request, lines: Lines, outcome: Outcome) -> int:
+        """Check them all, and say how many there were."""
+        place = 0
+        if self.walker is not None:
+            self.walker.begin(request.entries)
+            place = self._walk(request, lines, 0, outcome)
+        for offset, line in lines:
+            self._check_line(request, place, offset, line, outcome)
+            place += 1
+            if self.walker is not None:
+                place = self._walk(request, lines, place, outcome)
+        return place
+
+    def _walk(self, request: Request, lines: Lines, begin: int, outcome: Outcome) -> int:
+        """Pass over lines in which nothing is wrong, and say at which place the next one is."""
+        entries = request.entries
+        taken, at = self.walker.walk(lines.data, lines.at, lines.start + lines.at, request.range.first + begin, begin, outcome.last)  # type: ignore[union-attr]
+        lines.at = at
+        if not taken:
+            return begin
+        for number, count in Counter(entries.origin[begin : begin + taken]).items():
+            module, source, _, license = entries.origins[number]
+            outcome.counts[module, source, license] += count  # type: ignore[index]  # which the lines have
+        if outcome.first is None:
+            outcome.first = request.range.first + begin, self._said_place(entries, begin)
+        outcome.last = self._said_place(entries, begin + taken - 1)
+        return begin + taken
+
+    def _said_place(self, entries: Entries, at: int) -> OrderPlace:
+        """Where a line belongs whose row is the entry's."""
+        module = str(entries.origins[entries.origin[at]][0])
+        return self._place(module, entries.digests[at * 32 : at * 32 + 32], entries.occurrences[at], entries.copies[at])
+
+    def _place(self, module: str, digest: bytes, occurrence: int, copy: int) -> OrderPlace:
+        keys, name = self.keys[module]
+        return keys.order(digest, occurrence, copy), digest, name, occurrence, copy
+
+    def _check_line(self, request: Request, place: int, offset: int, line: bytes, outcome: Outcome) -> None:
+        entries, found, number = request.entries, outcome.found, request.range.first + place
+        known = place < len(entries.origin)
+        if known and hashlib.sha256(line).digest() != entries.lines[place * 32 : place * 32 + 32]:
+            module, source, file, _ = entries.origins[entries.origin[place]]
+            origin = f"{module}, {source}, {file}, record {entries.records[place]}"
+            found.add(number, Step.WRITTEN, f"the line is not the one that was written (it came from {origin})")
+            known = False
+        row = self.check_line(line)
+        if isinstance(row, NoRow):
+            found.add(number, Step.FORM, row.reason)
+        elif self._check_values(number, offset, row, outcome) and known:
+            self._check_entry(number, row, entries, place, outcome)
+
+    def _is_right(self, module: str, source: str, license: str) -> bool:
+        return (module, source) in self.sources and (self.is_allowed is None or self.is_allowed(license))
 
     def _check_values(self, number: int, offset: int, row: Checked, outcome: Outcome) -> bool:
         """Whether the row is one of the manifest's."""
@@ -142,7 +186,7 @@ class RangeCrew:
     def _check_entry(self, number: int, row: Checked, entries: Entries, at: int, outcome: Outcome) -> None:
         identity, module, source, license, digest, _ = row
         said, _, _, _ = origin = entries.origins[entries.origin[at]]
-        if (said, origin[1], origin[3]) != (module, source, license) or digest.hex() != entries.digests[at * 64 : at * 64 + 64]:
+        if (said, origin[1], origin[3]) != (module, source, license) or digest != entries.digests[at * 32 : at * 32 + 32]:
             outcome.found.add(number, Step.ENTRY, "the ledger has another module, source, license or digest for this line")
             return
         occurrence, copy = entries.occurrences[at], entries.copies[at]
@@ -151,8 +195,7 @@ class RangeCrew:
             return
         if (copy or occurrence) and not id_fits(identity, digest, occurrence, copy):
             outcome.found.add(number, Step.ENTRY, f"the id '{identity}' does not end as copy {copy} of its row must")
-        keys, name = self.keys[module]
-        place = (keys.order(digest, occurrence, copy), digest, name, occurrence, copy)
+        place = self._place(module, digest, occurrence, copy)
         if outcome.last is None:
             outcome.first = number, place
         elif place <= outcome.last:
@@ -160,17 +203,24 @@ class RangeCrew:
         outcome.last = place
 
 
-def _lines(data: bytes, begins: bool, start: int, end: Callable[[], bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that begin in ``data``, with the byte of the output where each does. ``end`` gives what is left of the last one."""
-    inside = BytesIO(data)
-    if not begins:
-        inside.readline()
-    offset = start + inside.tell()
-    for line in inside:
-        if not line.endswith(b"\n"):
-            line += end()
-        yield offset, line
-        offset += len(line)
+class Lines:
+    """The lines that begin in ``data``, each with the byte of the output where it does; ``at`` is where the next one begins in ``data``.
+
+    ``start`` is the byte of the output with which ``data`` begins, and ``end`` gives what is left of the last line.
+    """
+
+    def __init__(self, data: bytes, begins: bool, start: int, end: Callable[[], bytes]) -> None:
+        self.data = data
+        self.start = start
+        self.end = end
+        self.at = 0 if begins else data.find(b"\n") + 1 or len(data)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        while self.at < len(self.data):
+            at = self.at
+            self.at = self.data.find(b"\n", at) + 1 or len(self.data)
+            line = self.data[at : self.at]
+            yield self.start + at, line if line.endswith(b"\n") else line + self.end()
 
 
 def _allowed_by(allowed: frozenset[str]) -> Callable[[str], bool]:

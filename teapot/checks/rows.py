@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from teapot.engine.compiled import SPACES, TOKENS, native, roles_of
+from teapot.checks.compiled import SHORT, compiled_checker, is_canonical_quoted, is_canonical_text
 from teapot.jsontext import JsonError, canonical, decode
 from teapot.manifest import Manifest
 from teapot.mapping import KIND_KEYS, Row, RowError, digest_payload
-from teapot.mapping.row import ROLES, SPACE
+from teapot.mapping.row import SPACE
 from teapot.model import Kind
 from teapot.rowcheck import check_row, find_control_token
 from teapot.rowform import shape_error
@@ -132,34 +132,20 @@ def chat_check(columns: tuple[str, ...]) -> Callable[[bytes], Checked | None]:
     return check
 
 
-_HELD = {"id": 0, "module": 1, "source": 2, "license": 3, "meta": 4, "messages": 5, "tools": 6, "category": 7}
-"""What compiled code is told of a column."""
-
-
 def compiled_check(columns: tuple[str, ...]) -> Callable[[bytes], Checked | None] | None:
     """:func:`chat_check`, if that is compiled; ``None`` for a line that needs another check."""
-    module = native()
-    if module is None or not {"id", "messages", "module", "source", "license"} <= {*columns} <= _HELD.keys():
+    checker = compiled_checker(columns)
+    if checker is None:
         return None
-    begins = tuple((b'%b"%b":' % (b"," if number else b"{", name.encode()), _HELD[name]) for number, name in enumerate(columns))
-    look = module.Checker(begins, roles_of({role: role for role in ROLES}), TOKENS, SPACES).check
+    look = checker.check
 
     def check(line: bytes) -> Checked | None:
         found = look(line)
-        if found is None or (found[5] and not _is_canonical_quoted(found[5])):
+        if found is None or (found[5] and not is_canonical_quoted(found[5])):
             return None
         return Checked(*found[:5])
 
     return check
-
-
-def _is_canonical_quoted(text: bytes) -> bool:
-    """:func:`_is_canonical` of what stands between the quotes of a JSON string."""
-    return _quoted_remembered(text) if len(text) <= SHORT else _is_canonical_text(_unquoted(text))
-
-
-def _unquoted(text: bytes) -> str:
-    return str(msgspec.json.decode(b'"%b"' % text))
 
 
 def _can_be_trained_on(messages: list[_Message]) -> bool:
@@ -185,20 +171,8 @@ def _holds_token(messages: list[_Message]) -> bool:
     return any(find_control_token(message.content) is not None for message in messages)
 
 
-SHORT = 256
-"""How long text may be, in characters, to be remembered."""
-
-
 def _is_canonical(text: str) -> bool:
-    return _remembered(text) if len(text) <= SHORT else _is_canonical_text(text)
+    return _remembered(text) if len(text) <= SHORT else is_canonical_text(text)
 
 
-def _is_canonical_text(text: str) -> bool:
-    try:
-        return canonical(decode(text, unique=True)) == text.encode()
-    except JsonError:
-        return False
-
-
-_remembered = lru_cache(maxsize=4096)(_is_canonical_text)
-_quoted_remembered = lru_cache(maxsize=4096)(lambda text: _is_canonical_text(_unquoted(text)))
+_remembered = lru_cache(maxsize=4096)(is_canonical_text)

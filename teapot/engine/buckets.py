@@ -105,6 +105,12 @@ def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dt
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
 
 
+def bucket_bytes(folder: Path, kind: str, bucket: int, workers: int) -> list[bytes]:
+    """What the files of all workers of one bucket hold."""
+    paths = (bucket_file(folder, kind, worker, bucket) for worker in range(workers))
+    return [path.read_bytes() for path in paths if path.exists()]
+
+
 def remove_bucket(folder: Path, kind: str, bucket: int, workers: int) -> None:
     for worker in range(workers):
         path = bucket_file(folder, kind, worker, bucket)

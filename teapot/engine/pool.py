@@ -60,7 +60,11 @@ class Alone:
             yield self._crew.call(name, argument, report)
 
     def all(self, name: str, argument: Any) -> list[Any]:
-        return [self._crew.call(name, argument, lambda _: None)]
+        return self.begin(name, argument)()
+
+    def begin(self, name: str, argument: Any) -> Callable[[], list[Any]]:
+        """The call of :meth:`all`, which is made when its results are asked for."""
+        return lambda: [self._crew.call(name, argument, lambda _: None)]
 
     def close(self) -> None:
         """Nothing is left."""
@@ -132,14 +136,16 @@ class Workers:
 
     def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
         todo = enumerate(arguments)
+        ahead = next(todo, None)
         busy: dict[Connection, tuple[Worker, int]] = {}
         failed: tuple[int, TeapotError] | None = None
 
         def start(worker: Worker) -> None:
-            following = next(todo, None) if failed is None else None
-            if following is not None:
-                worker.ask(name, following[1])
-                busy[worker.answers] = (worker, following[0])
+            nonlocal ahead
+            if ahead is not None and failed is None:
+                worker.ask(name, ahead[1])
+                busy[worker.answers] = (worker, ahead[0])
+                ahead = next(todo, None)  # made while the workers are busy, so that none waits for it
 
         for worker in self._workers:
             start(worker)
@@ -161,8 +167,15 @@ class Workers:
             raise failed[1]
 
     def all(self, name: str, argument: Any) -> list[Any]:
+        return self.begin(name, argument)()
+
+    def begin(self, name: str, argument: Any) -> Callable[[], list[Any]]:
+        """Begin the call of :meth:`all`; what is returned waits for its results. Nothing else may be called in between."""
         for worker in self._workers:
             worker.ask(name, argument)
+        return self._results
+
+    def _results(self) -> list[Any]:
         results = []
         for worker in self._workers:
             kind, value = self._receive(worker)

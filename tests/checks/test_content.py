@@ -48,7 +48,7 @@ def test_ranges(tmp_path: Path, shards: int, compressed: bool, block: int) -> No
         begin = [offset for offset in range(at, at + one.size) if offset == 0 or DATA[offset - 1] == 10]
         assert one.lines == len(begin)
         at, lines = at + one.size, lines + one.lines
-    assert (blocks.size, blocks.rows, blocks.hexdigest()) == (len(DATA), 300, hashlib.sha256(DATA).hexdigest())
+    assert (blocks.size, blocks.rows, blocks.sha256) == (len(DATA), 300, hashlib.sha256(DATA).hexdigest())
     assert all(one.size == block for one in ranges[:-1])
     stored = [hashlib.sha256(file.path.read_bytes()).hexdigest() if compressed else None for file in content.files]
     said = [file.said for file in content.files]

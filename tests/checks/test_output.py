@@ -262,7 +262,7 @@ def test_repeated_ids_over_partitions_and_workers(tmp_path: Path, bits: int) -> 
         workers[line % 2].add("m" if line % 5 else "other", f"id {line % 1000}", line, line * 10)
     for worker in workers:
         worker.finish()
-    again = sorted(one for part in repeated_ids(tmp_path, 2, bits) for one in part)
+    again = sorted(one for part in range(1 << bits) for one in repeated_ids(tmp_path, 2, part))
     assert again == [(line, line * 10) for line in range(1001, 2001)]
     assert not list(tmp_path.iterdir())
 

@@ -5,6 +5,13 @@
 
 enum { ID_COLUMN, MODULE_COLUMN, SOURCE_COLUMN, LICENSE_COLUMN, META_COLUMN, GIVEN, MESSAGES_COLUMN = GIVEN, EMPTY_COLUMN, TEXT_COLUMN };
 #define MOST_COLUMNS 16
+#define METAS 1024
+#define MOST_META 120
+
+typedef struct {
+    size_t size;
+    uint8_t text[MOST_META];
+} Meta;
 
 typedef struct {
     PyObject_HEAD
@@ -13,23 +20,11 @@ typedef struct {
     Field columns[MOST_COLUMNS]; /* the name with all that stands before the value; what is held */
     Role roles[MOST_TABLE];
     Table tokens, spaces;
-    Buffer spare, payload;
+    Meta metas[METAS]; /* what the meta column held that is in form; of the size 0 where there is none */
+    Piece messages; /* of the line that is checked; they are in RFC 8785 form */
 } Checker;
 
-/* A string in RFC 8785 form; text is what stands between its quotes. */
-static int check_string(Checker *self, Line *line, Piece *text)
-{
-    const uint8_t *from = line->at;
-    self->spare.size = 0;
-    const int code = put_string(line, &self->spare);
-    if (code != YES)
-        return code;
-    const size_t size = (size_t)(line->at - from);
-    *text = (Piece){from + 1, size - 2};
-    return size == self->spare.size && memcmp(from, self->spare.at, size) == 0;
-}
-
-/* The list of messages in RFC 8785 form, each a role and a text that can be trained on; it goes into what the digest is taken over. */
+/* The list of messages in RFC 8785 form, each a role and a text that can be trained on. */
 static int check_messages(Checker *self, Line *line)
 {
     const uint8_t *from = line->at;
@@ -40,10 +35,7 @@ static int check_messages(Checker *self, Line *line)
         Piece text;
         if (!takes_word(line, TEXT("{\"content\":")))
             return NO;
-        const int code = check_string(self, line, &text);
-        if (code != YES)
-            return code;
-        if (!takes_word(line, TEXT(",\"role\":")))
+        if (!takes_canonical_string(line, &text) || !takes_word(line, TEXT(",\"role\":")))
             return NO;
         const Role *role = take_role(self->roles, self->role_count, line);
         if (role == NULL || !takes_word(line, TEXT("}")))
@@ -54,13 +46,7 @@ static int check_messages(Checker *self, Line *line)
     } while (takes_word(line, TEXT(",")));
     if (!takes_word(line, TEXT("]")) || !answered)
         return NO;
-    const size_t size = (size_t)(line->at - from);
-    self->payload.size = 0;
-    if (make_room(&self->payload, size + sizeof BEFORE + sizeof AFTER) < 0)
-        return FAILED;
-    PUT_TEXT(&self->payload, BEFORE);
-    put(&self->payload, from, size);
-    PUT_TEXT(&self->payload, AFTER);
+    self->messages = (Piece){from, (size_t)(line->at - from)};
     return YES;
 }
 
@@ -71,7 +57,7 @@ static int check_columns(Checker *self, Line *line, Piece given[GIVEN])
         Piece text;
         if (!takes_word(line, self->columns[i].name))
             return NO;
-        const int code = kind == MESSAGES_COLUMN ? check_messages(self, line) : check_string(self, line, &text);
+        const int code = kind == MESSAGES_COLUMN ? check_messages(self, line) : takes_canonical_string(line, &text);
         if (code != YES)
             return code;
         if (kind < GIVEN)
@@ -79,30 +65,74 @@ static int check_columns(Checker *self, Line *line, Piece given[GIVEN])
         if ((kind == ID_COLUMN && text.size == 0) || (kind == EMPTY_COLUMN && text.size) || (kind < META_COLUMN && memchr(text.at, '\\', text.size)))
             return NO; /* an escape in one of these is for Python to read */
     }
-    return takes_word(line, TEXT("}\n")) && line->at == line->end && self->payload.size;
+    return takes_word(line, TEXT("}\n")) && line->at == line->end && self->messages.size;
+}
+
+/* Whether a line is certain to be a row in form that can be trained on. Then given is what stands between the quotes of these columns; nothing for one
+   that there is not. */
+static int check_line(Checker *self, Piece whole, Piece given[GIVEN])
+{
+    Line line = {whole.at, whole.at + whole.size};
+    self->messages.size = 0;
+    for (int i = 0; i < GIVEN; i++)
+        given[i] = (Piece){whole.at, 0};
+    return check_columns(self, &line, given);
+}
+
+/* The SHA-256 of a line, and the digest of the row of these messages in it, both at once. The row is hashed as BEFORE, messages, AFTER. */
+static void hash_line(Piece line, Piece messages, uint8_t digests[2][DIGEST])
+{
+    static const size_t before = sizeof BEFORE - 1, after = sizeof AFTER - 1;
+    const size_t size = before + messages.size + after, first = messages.size < 64 - before ? messages.size : 64 - before;
+    const size_t middle = (messages.size - first) / 64, left = messages.size - first - 64 * middle;
+    uint32_t states[2][8];
+    uint8_t head[64], rest[128], tails[2][192];
+    size_t closing[2];
+    memcpy(states[0], SHA256_START, sizeof states[0]);
+    memcpy(states[1], SHA256_START, sizeof states[1]);
+    memcpy(head, BEFORE, before);
+    memcpy(head + before, messages.at, first);
+    size_t held = 0, done = 0; /* what of it follows the whole blocks; blocks of the line */
+    if (before + first < 64) {
+        memcpy(rest, head, before + first);
+        held = before + first;
+    } else if (line.size < 64) {
+        sha256_blocks(states[1], head, 1);
+    } else {
+        sha256_twins(states, line.at, head, 1);
+        done = 1;
+    }
+    const uint8_t *const data[2] = {line.at + 64 * done, messages.at + first};
+    const size_t blocks[2] = {line.size / 64 - done, middle};
+    sha256_both(states, data, blocks);
+    memcpy(rest + held, messages.at + first + 64 * middle, left);
+    memcpy(rest + held + left, AFTER, after);
+    held += left + after;
+    closing[0] = sha256_tail(line.at + line.size / 64 * 64, line.size, tails[0]);
+    memcpy(tails[1], rest, 64);
+    closing[1] = held / 64 + sha256_tail(rest + held / 64 * 64, size, tails[1] + held / 64 * 64);
+    const uint8_t *const ends[2] = {tails[0], tails[1]};
+    sha256_both(states, ends, closing);
+    sha256_put(states[0], digests[0]);
+    sha256_put(states[1], digests[1]);
 }
 
 /* check(line) -> (id, module, source, license, digest, what stands between the quotes of meta), or None if the line is not certain to be in form. */
 static PyObject *checker_check(PyObject *object, PyObject *text)
 {
     Checker *self = (Checker *)object;
-    uint8_t digest[DIGEST];
-    Piece whole, given[GIVEN] = {{0}};
+    uint8_t digests[2][DIGEST];
+    Piece whole, given[GIVEN];
     if (piece_of(text, &whole) < 0)
         return NULL;
-    Line line = {whole.at, whole.at + whole.size};
-    self->payload.size = 0;
-    const int code = check_columns(self, &line, given);
+    const int code = check_line(self, whole, given);
     if (code < 0)
         return NULL;
     if (code != YES)
         Py_RETURN_NONE;
-    for (int i = 0; i < GIVEN; i++)
-        if (given[i].at == NULL)
-            given[i].at = whole.at; /* a column that there is not: empty */
-    sha256(self->payload.at, self->payload.size, digest);
+    hash_line(whole, self->messages, digests);
     return Py_BuildValue("s#s#s#s#y#y#", given[0].at, (Py_ssize_t)given[0].size, given[1].at, (Py_ssize_t)given[1].size, given[2].at,
-                         (Py_ssize_t)given[2].size, given[3].at, (Py_ssize_t)given[3].size, digest, (Py_ssize_t)DIGEST, given[4].at,
+                         (Py_ssize_t)given[2].size, given[3].at, (Py_ssize_t)given[3].size, digests[1], (Py_ssize_t)DIGEST, given[4].at,
                          (Py_ssize_t)given[4].size);
 }
 
@@ -145,14 +175,10 @@ static PyObject *checker_new(PyTypeObject *type, PyObject *args, PyObject *Py_UN
 static void checker_dealloc(PyObject *object)
 {
     Checker *self = (Checker *)object;
-    clear_buffer(&self->spare);
-    clear_buffer(&self->payload);
     Py_XDECREF(self->keep);
     PyTypeObject *type = Py_TYPE(object);
     PyObject_Free(object);
     Py_DECREF(type);
 }
-
-static PyMethodDef checker_methods[] = {{"check", checker_check, METH_O, NULL}, {NULL, NULL, 0, NULL}};
 
 #endif

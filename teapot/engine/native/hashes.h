@@ -28,9 +28,11 @@ static const uint32_t SHA256_START[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
-/* Takes whole blocks of 64 bytes into a state; and into two of them at once, which with the processor's instructions takes hardly longer. */
+/* Takes whole blocks of 64 bytes into a state; the same blocks, or others, into two states at once, which with the processor's instructions takes
+   hardly longer. */
 typedef void (*Sha256Blocks)(uint32_t state[8], const uint8_t *data, size_t blocks);
 typedef void (*Sha256Pair)(uint32_t one[8], uint32_t other[8], const uint8_t *data, size_t blocks);
+typedef void (*Sha256Twins)(uint32_t states[2][8], const uint8_t *one, const uint8_t *other, size_t blocks);
 
 static uint32_t rotated_right(uint32_t value, int by) { return value >> by | value << (32 - by); }
 
@@ -72,6 +74,12 @@ static void sha256_pair_plain(uint32_t one[8], uint32_t other[8], const uint8_t 
 {
     sha256_blocks_plain(one, data, blocks);
     sha256_blocks_plain(other, data, blocks);
+}
+
+static void sha256_twins_plain(uint32_t states[2][8], const uint8_t *one, const uint8_t *other, size_t blocks)
+{
+    sha256_blocks_plain(states[0], one, blocks);
+    sha256_blocks_plain(states[1], other, blocks);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -157,6 +165,24 @@ SHA_NI static void sha256_pair_ni(uint32_t first[8], uint32_t second[8], const u
     ni_store(second, other);
 }
 
+SHA_NI static void sha256_twins_ni(uint32_t states[2][8], const uint8_t *first, const uint8_t *second, size_t blocks)
+{
+    NiState one = ni_loaded(states[0]), other = ni_loaded(states[1]);
+    for (; blocks; blocks--, first += 64, second += 64) {
+        const NiState before_one = one, before_other = other;
+        __m128i v[4], w[4];
+        UNROLLED(16)
+        for (int i = 0; i < 16; i++) {
+            ni_rounds(&one, ni_words(v, i, first));
+            ni_rounds(&other, ni_words(w, i, second));
+        }
+        ni_add(&one, before_one);
+        ni_add(&other, before_other);
+    }
+    ni_store(states[0], one);
+    ni_store(states[1], other);
+}
+
 static int has_sha_instructions(void)
 {
     unsigned a, b, c, d, seven_b;
@@ -201,6 +227,12 @@ static void sha256_pair_arm(uint32_t one[8], uint32_t other[8], const uint8_t *d
     sha256_blocks_arm(other, data, blocks);
 }
 
+static void sha256_twins_arm(uint32_t states[2][8], const uint8_t *one, const uint8_t *other, size_t blocks)
+{
+    sha256_blocks_arm(states[0], one, blocks);
+    sha256_blocks_arm(states[1], other, blocks);
+}
+
 static int has_sha_instructions(void)
 {
 #ifdef __APPLE__
@@ -213,40 +245,55 @@ static int has_sha_instructions(void)
 
 static Sha256Blocks sha256_blocks = sha256_blocks_plain;
 static Sha256Pair sha256_pair = sha256_pair_plain;
+static Sha256Twins sha256_twins = sha256_twins_plain;
 
 /* Call it once, before the others; with plain the processor's instructions are not used. */
 static void choose_sha256(int plain)
 {
     sha256_blocks = sha256_blocks_plain;
     sha256_pair = sha256_pair_plain;
+    sha256_twins = sha256_twins_plain;
 #if defined(TEAPOT_SHA_NI)
     if (!plain && has_sha_instructions()) {
         sha256_blocks = sha256_blocks_ni;
         sha256_pair = sha256_pair_ni;
+        sha256_twins = sha256_twins_ni;
     }
 #elif defined(TEAPOT_SHA_ARM)
     if (!plain && has_sha_instructions()) {
         sha256_blocks = sha256_blocks_arm;
         sha256_pair = sha256_pair_arm;
+        sha256_twins = sha256_twins_arm;
     }
 #else
     (void)plain;
 #endif
 }
 
-/* Close a state that has taken all whole blocks of so many bytes; the rest of them are the last size % 64. */
-static void sha256_end(uint32_t state[8], const uint8_t *rest, uint64_t size, uint8_t digest[32])
+/* What closes a state that has taken all whole blocks of so many bytes, one block or two; the rest of the bytes are the last size % 64. */
+static size_t sha256_tail(const uint8_t *rest, uint64_t size, uint8_t tail[128])
 {
-    uint8_t tail[128] = {0};
     const size_t rest_size = size % 64, tail_size = rest_size < 56 ? 64 : 128;
+    memset(tail, 0, 128);
     if (rest_size)
         memcpy(tail, rest, rest_size);
     tail[rest_size] = 0x80;
     for (int i = 0; i < 8; i++)
         tail[tail_size - 1 - i] = (uint8_t)(size * 8 >> 8 * i);
-    sha256_blocks(state, tail, tail_size / 64);
+    return tail_size / 64;
+}
+
+static void sha256_put(const uint32_t state[8], uint8_t digest[32])
+{
     for (int i = 0; i < 32; i++)
         digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void sha256_end(uint32_t state[8], const uint8_t *rest, uint64_t size, uint8_t digest[32])
+{
+    uint8_t tail[128];
+    sha256_blocks(state, tail, sha256_tail(rest, size, tail));
+    sha256_put(state, digest);
 }
 
 static void sha256(const uint8_t *data, size_t size, uint8_t digest[32])
@@ -255,6 +302,15 @@ static void sha256(const uint8_t *data, size_t size, uint8_t digest[32])
     memcpy(state, SHA256_START, sizeof state);
     sha256_blocks(state, data, size / 64);
     sha256_end(state, data + (size - size % 64), size, digest);
+}
+
+/* As much of the two as both have at once, then what one of them has more. */
+static void sha256_both(uint32_t states[2][8], const uint8_t *const data[2], const size_t blocks[2])
+{
+    const size_t both = blocks[0] < blocks[1] ? blocks[0] : blocks[1];
+    sha256_twins(states, data[0], data[1], both);
+    for (int i = 0; i < 2; i++)
+        sha256_blocks(states[i], data[i] + 64 * both, blocks[i] - both);
 }
 
 static const uint64_t BLAKE2B_START[8] = {

@@ -142,6 +142,25 @@ static int takes(Line *line, uint8_t byte)
 
 static int next_is(const Line *line, uint8_t byte) { return line->at < line->end && *line->at == byte; }
 
+/* How much stands for itself in a string in ASCII, up to the first byte that does not. */
+static size_t skip_plain(const uint8_t *from, size_t size)
+{
+    size_t done = 0;
+#if defined(__SSE2__)
+    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; size - done >= 16; done += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(from + done));
+        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        const int found = _mm_movemask_epi8(odd);
+        if (found)
+            return done + (size_t)__builtin_ctz((unsigned)found);
+    }
+#endif
+    while (done < size && from[done] >= 0x20 && from[done] < 0x80 && from[done] != '"' && from[done] != '\\')
+        done++;
+    return done;
+}
+
 /* Copy what stands for itself in a string in ASCII, up to the first byte that does not, and say how much it was. There is room for 16 bytes more. */
 static size_t copy_plain(const uint8_t *from, size_t size, uint8_t *to)
 {
@@ -292,6 +311,53 @@ static int put_string(Line *line, Buffer *out)
     *to++ = '"';
     line->at++;
     out->size = (size_t)(to - out->at);
+    return YES;
+}
+
+/* Pass over an escape as RFC 8785 writes it: the short form where there is one, else \u00 with small digits for a control character. */
+static int takes_canonical_escape(Line *line)
+{
+    const uint8_t *at = line->at;
+    const size_t left = (size_t)(line->end - at);
+    if (left >= 2 && at[1] && strchr("\"\\bfnrt", at[1]) != NULL) {
+        line->at += 2;
+        return YES;
+    }
+    if (left < 6 || memcmp(at, "\\u00", 4) != 0 || (at[4] != '0' && at[4] != '1') || (at[5] >= 'A' && at[5] <= 'F'))
+        return NO;
+    const int32_t code = four_digits(at + 2);
+    if (code < 0 || (code >= 8 && code <= 13 && code != 11))
+        return NO;
+    line->at += 6;
+    return YES;
+}
+
+/* Pass over a string in RFC 8785 form; text is what stands between its quotes. */
+static int takes_canonical_string(Line *line, Piece *text)
+{
+    if (!next_is(line, '"'))
+        return NO;
+    const uint8_t *from = ++line->at;
+    for (;;) {
+        line->at += skip_plain(line->at, (size_t)(line->end - line->at));
+        if (line->at == line->end || *line->at < 0x20)
+            return NO;
+        if (*line->at == '"')
+            break;
+        if (*line->at == '\\') {
+            if (!takes_canonical_escape(line))
+                return NO;
+            continue;
+        }
+        do {
+            const size_t length = sequence_length(line->at, (size_t)(line->end - line->at));
+            if (length == 0)
+                return NO;
+            line->at += length;
+        } while (line->at < line->end && *line->at >= 0x80);
+    }
+    *text = (Piece){from, (size_t)(line->at - from)};
+    line->at++;
     return YES;
 }
 
