@@ -13,6 +13,9 @@ from teapot.jsontext import canonical
 from teapot.model import Pin, PinnedFile
 from teapot.settings import Settings, settings_digest
 
+MAX_LOCK = 1024 * 1024 * 1024
+"""The size in bytes of the largest lock that is read: about five million files."""
+
 LOCK_VERSION = 1
 ALGORITHM = "teapot/1"
 HINT = "restore the lock from version control, or delete it and run 'teapot lock' to pin the sources anew"

@@ -7,15 +7,15 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from teapot.engine.local import MEMORY, Engine
-from teapot.engine.planning import Options
-from teapot.engine.pool import usable_cpus
 from teapot.sources.retry import TIMEOUT
 from teapot.ui import Mode, Ui
+
+if TYPE_CHECKING:
+    from teapot.engine.planning import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,6 +139,9 @@ def with_engine(function: F) -> F:
         tmp_dir: Path | None,
         **kwargs: Any,
     ) -> Any:
+        from teapot.engine.local import MEMORY, Engine
+        from teapot.engine.pool import usable_cpus
+
         if kind == "ray":
             from teapot.engine.raycluster import require_ray
 
@@ -199,6 +202,8 @@ def options_of(
 ) -> Options:
     """What the engine is told; ``HF_HUB_OFFLINE`` counts as ``--offline``."""
     import os
+
+    from teapot.engine.planning import Options
 
     hub_off = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     return Options(

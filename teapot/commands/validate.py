@@ -62,9 +62,6 @@ def compose_command(
     """
     from teapot.checks.output import Effort
     from teapot.engine.pool import usable_cpus
-    from teapot.junit import write_junit
-    from teapot.verbs.compose import Watch
-    from teapot.verbs.rebuild import rebuild
     from teapot.verbs.validate import validate
 
     if rebuilding and no_lock:
@@ -76,6 +73,9 @@ def compose_command(
     with ui.watching() as (progress, download):
         report = validate(file, lock=lock_path, project=project, no_lock=no_lock, expect=expect, effort=effort, progress=progress)
         if rebuilding and report.ok:
+            from teapot.verbs.compose import Watch
+            from teapot.verbs.rebuild import rebuild
+
             try:
                 options = options_of(project=project, sources=sources, offline=offline, timeout=timeout, allow_code=allow_code)
                 rebuild(report, file, options, lock=lock_path, watch=Watch(progress, download))
@@ -83,6 +83,8 @@ def compose_command(
                 code = error.exit
                 report.absorb(error)
     if junit is not None:
+        from teapot.junit import write_junit
+
         write_junit(junit, report)
     if ui.mode == "json":
         ui.document(

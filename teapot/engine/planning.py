@@ -13,7 +13,7 @@ from typing import Literal
 from teapot.checking import MAX_PROBLEMS
 from teapot.config import load_config
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, Problems
-from teapot.lock import Lock, LockedModule, LockedSource, compare, parse_lock
+from teapot.lock import MAX_LOCK, Lock, LockedModule, LockedSource, compare, parse_lock
 from teapot.mapping import build_mapper
 from teapot.model import Config, Filter, Format, HubOrigin, Kind, Module, ModuleUse, Pin, PinnedFile, Source, SourceUse
 from teapot.project import Project, find_project, followed, read_bytes, read_text, shown
@@ -23,9 +23,6 @@ from teapot.sources.local import OpenFile
 from teapot.sources.pinning import Pinned, Pinner, cache_folder
 from teapot.sources.retry import TIMEOUT
 from teapot.templatefile import with_template
-
-MAX_LOCK = 1024 * 1024 * 1024
-"""The size in bytes of the largest lock that is read: about five million files."""
 
 Upgrade = frozenset[str] | Literal["all"]
 

@@ -5,6 +5,7 @@ A worker is this interpreter started anew, with the same search path. It ends wh
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -75,7 +76,9 @@ class Worker:
 
     def __init__(self, number: int, make: Callable[[int], Crew]) -> None:
         ours, theirs = os.pipe(), os.pipe()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from teapot.engine.pool import serve; serve({ours[0]}, {theirs[1]})"
+        code = (
+            f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}; from teapot.engine.pool import serve; serve({ours[0]}, {theirs[1]})"
+        )
         # a signal for all processes of the terminal is the parent's alone: workers inherit that it is blocked, from their first moment on
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
@@ -220,6 +223,7 @@ def serve(requests_handle: int, answers_handle: int) -> None:
     try:
         make, number = pickle.loads(requests.recv_bytes())
         crew: Crew = make(number)
+        gc.enable()  # what was imported until here stays
         while True:
             name, argument = requests.recv()
             _answer(crew, name, argument, answers)

@@ -13,10 +13,10 @@ from teapot.engine.local import Chosen, Emitted, Engine
 from teapot.engine.notes import notes_of
 from teapot.engine.opening import open_run
 from teapot.engine.packing import Packed, Target, late_keys, pack, refuse_empty_shards
-from teapot.engine.planning import MAX_LOCK, Options, Plan, make_plan, read_lock
+from teapot.engine.planning import Options, Plan, make_plan, read_lock
 from teapot.errors import BusyError, OutputError
 from teapot.jsondoc import document_bytes
-from teapot.lock import Lock
+from teapot.lock import MAX_LOCK, Lock
 from teapot.manifest import LedgerInfo, Manifest, ModuleCount
 from teapot.model import Config, Packing
 from teapot.progress import Progress, Report, quiet

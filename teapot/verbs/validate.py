@@ -16,10 +16,9 @@ from pathlib import Path
 from teapot.checks.content import Content, File
 from teapot.checks.findings import MAX_PROBLEMS
 from teapot.checks.output import Effort, check_output
-from teapot.engine.planning import MAX_LOCK
 from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.jsontext import JsonError, decode
-from teapot.lock import Lock, parse_lock
+from teapot.lock import MAX_LOCK, Lock, parse_lock
 from teapot.manifest import Manifest, Output, parse_manifest
 from teapot.model import Packing
 from teapot.progress import Progress, quiet
