@@ -415,6 +415,29 @@ def test_validating_a_line(more: tuple[str, ...]) -> None:
 
 
 @needed
+def test_every_escape() -> None:
+    """In a line that is validated: RFC 8785 writes a character in one way, and UTF-8 has no surrogates."""
+    form = RowForm("chat", False, False, False, ())
+    quick = compiled_check(form.columns)
+    full = FullCheck(SimpleNamespace(columns=form.columns, features=form.features(), kind="chat"))  # type: ignore[arg-type]
+    assert quick is not None
+    values = {"id": "a", "messages": [{"content": "x", "role": "assistant"}], "module": "a/b", "source": "s", "license": "MIT"}
+    line = (json.dumps({key: values[key] for key in form.columns}, separators=(",", ":")) + "\n").encode().replace(b'"x"', b'"x%bx"')
+    texts = [b"\\" + bytes([byte]) for byte in range(256)] + [bytes([byte]) for byte in range(256)]
+    texts += [b"\\u%04x" % code for code in (*range(256), 0xD7FF, 0xD800, 0xDFFF, 0xE000)] + [b"\\u%04X" % code for code in range(32)]
+    texts += [bytes([first, second]) for first in (0xC1, 0xC2, 0xDF, 0xE0) for second in (0x7F, 0x80, 0xBF, 0xC0)]
+    texts += [bytes([first, second, 0x80]) for first in (0xE0, 0xE1, 0xED, 0xEF) for second in (0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC0)]
+    texts += [bytes([first, second, 0x80, 0x80]) for first in (0xF0, 0xF1, 0xF4, 0xF5) for second in (0x80, 0x8F, 0x90, 0xBF)]
+    taken = 0
+    for text in texts:
+        found, said = quick(line % text), full(line % text)
+        assert found is None or found == said, text
+        taken += found is not None
+        assert found is not None or not hasattr(said, "digest") or said.wrong, text
+    assert taken > 150
+
+
+@needed
 def test_other_columns_are_left_to_python() -> None:
     assert compiled_check(("id", "prompt", "completion", "module", "license", "source")) is None
 

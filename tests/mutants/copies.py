@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from tests.mutants import guard
 
 ONE_DAY = 86_400
+
+COMPILER = (*(sysconfig.get_config_var("CC") or "cc").split(), "-DPy_LIMITED_API=0x030A0000")
 
 
 class Ran(NamedTuple):
@@ -39,6 +42,19 @@ def write(path: Path, text: str) -> None:
     before = path.stat().st_mtime
     path.write_text(text, encoding="utf-8")
     os.utime(path, (before + ONE_DAY, before + ONE_DAY))
+
+
+def build(checkout: Path) -> None:
+    """Build the compiled part of a copy, which has none otherwise.
+
+    Raises:
+        RuntimeError: there is none then.
+    """
+    include = sysconfig.get_path("include")
+    command = [*COMPILER, "-shared", "-fPIC", "-O1", f"-I{include}", "teapot/engine/native/native.c", "-o", "teapot/engine/_native.abi3.so"]
+    done = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout.decode("utf-8", "replace"))
 
 
 def run_tests(checkout: Path, tests: Sequence[str], folder: Path, seconds: float, *options: str) -> Ran:

@@ -26,6 +26,11 @@ class Mutant:
     tests: tuple[str, ...]
     hangs: bool = False
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a compiler must take notice of it."""
+        return self.file.endswith((".c", ".h"))
+
     def applied(self, checkout: Path) -> str:
         """The text of the file, broken.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tests.helpers import ROOT
-from tests.mutants.copies import Ran, copy_checkout, run_tests, write
+from tests.mutants.copies import Ran, build, copy_checkout, run_tests, write
 from tests.mutants.guard import HANG
 from tests.mutants.listed import ALL
 from tests.mutants.mutant import Mutant, StaleError
@@ -73,6 +73,11 @@ def attempt(mutant: Mutant, clean: Path, limit: float, root: Path) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="m-", dir=clean.parent, ignore_cleanup_errors=True) as made:
         checkout = Path(shutil.copytree(clean, Path(made, "c"), symlinks=True))
         write(checkout / mutant.file, text)
+        if mutant.is_compiled:
+            try:
+                build(checkout)
+            except RuntimeError as error:
+                return Verdict(mutant, "broken", str(error))
         ran = run_tests(checkout, mutant.tests, Path(made, "tmp"), limit, "-x")
     _keep(root, mutant.name, ran)
     return judge(mutant, ran)
@@ -88,16 +93,29 @@ def attempts(root: Path, mutants: Sequence[Mutant], jobs: int, limit: float) -> 
 
     Raises:
         ValueError: a test fails without any of them, so that nothing can be told from its failing.
+        RuntimeError: the compiled part cannot be built.
     """
     with tempfile.TemporaryDirectory(prefix="teapot-mutants-", ignore_cleanup_errors=True) as folder:
         clean = copy_checkout(root, Path(folder, "clean"))
-        tests = sorted({test for mutant in mutants for test in mutant.tests})
-        ran = run_tests(clean, tests, Path(folder, "tmp"), limit * BASELINE, "--durations=20")
-        _keep(root, "without", ran)
-        if ran.code != 0:
-            raise ValueError(f"without any mutant the tests end with {ran.code}\n{ran.said[-6000:]}")
+        for name, chosen in (
+            ("without", [one for one in mutants if not one.is_compiled]),
+            ("built", [one for one in mutants if one.is_compiled]),
+        ):
+            if chosen:
+                checkout = Path(shutil.copytree(clean, Path(folder, name), symlinks=True)) if chosen[0].is_compiled else clean
+                if chosen[0].is_compiled:
+                    build(checkout)
+                _pass_without(root, name, checkout, chosen, limit)
         with ThreadPoolExecutor(jobs) as pool:
             yield from pool.map(lambda mutant: attempt(mutant, clean, limit, root), mutants)
+
+
+def _pass_without(root: Path, name: str, checkout: Path, mutants: Sequence[Mutant], limit: float) -> None:
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    ran = run_tests(checkout, tests, checkout.with_name(f"{name}-tmp"), limit * BASELINE, "--durations=20")
+    _keep(root, name, ran)
+    if ran.code != 0:
+        raise ValueError(f"without any mutant the tests end with {ran.code}\n{ran.said[-6000:]}")
 
 
 def main(arguments: Sequence[str], root: Path = ROOT, known: Sequence[Mutant] = ALL) -> int:
@@ -122,7 +140,7 @@ def main(arguments: Sequence[str], root: Path = ROOT, known: Sequence[Mutant] = 
             verdicts.append(verdict)
             sys.stdout.write(f"{verdict}\n")
             sys.stdout.flush()
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         sys.stdout.write(f"{error}\n")
         return 2
     caught = [verdict for verdict in verdicts if verdict.word == "caught"]

@@ -17,7 +17,9 @@ from tests.mutants.page import PAGE, names_on
 
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
 def test_it_applies(mutant: Mutant) -> None:
-    compile(mutant.applied(ROOT), mutant.file, "exec")
+    text = mutant.applied(ROOT)
+    if not mutant.is_compiled:
+        compile(text, mutant.file, "exec")
     assert mutant.new != mutant.old
     assert mutant.guarantee in GUARANTEES
     for test in mutant.tests:
