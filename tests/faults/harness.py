@@ -40,36 +40,58 @@ class Ended:
     trace: list[tuple[str, str, Any]]
 
 
-class Stem:
-    """The process that forks one for each case (``tests.faults.stem``)."""
+class Server:
+    """A process that carries out cases (``tests.faults.stem``)."""
 
-    def __enter__(self) -> Self:
+    def __init__(self, *options: str) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "TEAPOT_"))}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.stem"],
+            [sys.executable, "-m", "tests.faults.stem", *options],
             cwd=ROOT,
             env={**environ, "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
         )
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._process.communicate()
 
-    def race(self, jobs: Sequence[dict[str, Any]]) -> list[Ended]:
-        """Let several cases begin at once."""
+    def run(self, jobs: Sequence[dict[str, Any]]) -> list[Ended]:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(jobs) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the process that forks has ended"
+        assert line, "the process that carries out cases has ended"
         return [Ended(**one) for one in json.loads(line)]
+
+
+class Stem:
+    """A process that forks one for each case, and one for commands that nothing disturbs."""
+
+    def __enter__(self) -> Self:
+        self._forking = Server()
+        self._plain: Server | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forking.close()
+        if self._plain is not None:
+            self._plain.close()
+
+    def race(self, jobs: Sequence[dict[str, Any]]) -> list[Ended]:
+        """Let several cases begin at once."""
+        return self._forking.run(jobs)
 
     def run(self, arguments: Sequence[str], cwd: Path, fault: Fault | None = None, **more: Any) -> Ended:
         """One case: ``teapot ARGUMENTS`` in ``cwd``. Calls count below ``cwd``. ``more`` goes to :func:`tests.faults.stem.child` as it is."""
         return self.race([job(arguments, cwd, fault, **more)])[0]
+
+    def run_plainly(self, arguments: Sequence[str], cwd: Path) -> Ended:
+        """``teapot ARGUMENTS`` in ``cwd``, undisturbed; nothing is counted."""
+        if self._plain is None:
+            self._plain = Server("--plain")
+        return self._plain.run([job(arguments, cwd)])[0]
 
 
 def job(arguments: Sequence[str], cwd: Path, fault: Fault | None = None, **more: Any) -> dict[str, Any]:
@@ -168,7 +190,7 @@ class Scene:
 
     def recover(self) -> str | None:
         """Run again, without a fault. What is wrong afterwards, if anything is."""
-        ended = self.run(None)
+        ended = self.stem.run_plainly(self.arguments, self.root)
         if ended.code != 0:
             return f"the next run ended with {ended.code}: {ended.said.strip()}"
         if self.now() != self.new:

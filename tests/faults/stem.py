@@ -1,4 +1,4 @@
-"""A process that has everything imported and forks a copy of itself for each case: ``python -m tests.faults.stem``.
+"""A process that has everything imported and forks a copy of itself for each case: ``python -m tests.faults.stem``. With ``--plain`` it forks none.
 
 It reads a JSON list of cases a line (:func:`child` says what a case may hold) and answers with a list: of each the exit code or ``-signal``, how many
 calls were counted, what it said, and the trace. Interpreters would take half a second to start; a fork takes milliseconds.
@@ -152,17 +152,42 @@ def run_cases(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return answers
 
 
-def serve() -> None:
+def run_here(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same without a fork, one after the other, and without any fault."""
+    from teapot.cli import run
+
+    answers = []
+    before = os.dup(1), os.dup(2)
+    for job in jobs:
+        files = Files()
+        os.dup2(files.out.fileno(), 1)
+        os.dup2(files.said.fileno(), 2)
+        os.chdir(job["root"])
+        code = run(job["arguments"])
+        for number, stream in enumerate((sys.stdout, sys.stderr), 1):
+            stream.flush()
+            os.dup2(before[number - 1], number)
+        os.chdir("/")
+        answers.append(files.answer(code << 8))
+        files.close()
+    for handle in before:
+        os.close(handle)
+    return answers
+
+
+def serve(plain: bool = False) -> None:
     answers = os.fdopen(os.dup(1), "w")
     warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks where a library has threads of its own
     os.dup2(2, 1)  # nothing else may reach the answers
     warm()
-    gc.collect()
-    gc.freeze()  # what is not looked at need not be copied
+    if not plain:
+        gc.collect()
+        gc.freeze()  # what is not looked at need not be copied
     for line in sys.stdin:
-        answers.write(json.dumps(run_cases(json.loads(line))) + "\n")
+        jobs = json.loads(line)
+        answers.write(json.dumps(run_here(jobs) if plain else run_cases(jobs)) + "\n")
         answers.flush()
 
 
 if __name__ == "__main__":
-    serve()
+    serve("--plain" in sys.argv)

@@ -147,7 +147,7 @@ def test_bombs(project: Project, tally: Tally, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["gz", "zst"])
 def test_a_bomb_of_lines(project: Project, tally: Tally, kind: str) -> None:
     project.write(f"{FOLDER}/x.jsonl.{kind}", bomb(kind, 96 * MIB, byte=b"\n", head=plain(1) + b"\n"))
-    env = {"TEAPOT_MAX_RATIO_FROM_BYTES": str(32 * MIB), "TEAPOT_MAX_RATIO": "500"}
+    env = {"TEAPOT_MAX_RATIO_FROM_BYTES": str(8 * MIB), "TEAPOT_MAX_RATIO": "500"}
     tally.case(refused(project, f"x.jsonl.{kind}", "decompresses to more than 500 times its size", env=env))
     tally.check()
 
