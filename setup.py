@@ -12,7 +12,10 @@ setup(
         Extension(
             "teapot.engine._native",
             ["teapot/engine/native/native.c"],
-            depends=[f"teapot/engine/native/{name}.h" for name in ("hashes", "text", "buckets", "rows", "lines", "checker", "walk", "ledger", "blockhasher")],
+            depends=[
+                f"teapot/engine/native/{name}.h"
+                for name in ("hashes", "text", "buckets", "rows", "lines", "checker", "walk", "ledger", "blockhasher")
+            ],
             define_macros=[("Py_LIMITED_API", "0x030A0000")] if LIMITED else [],
             py_limited_api=LIMITED,
             extra_compile_args=["-O3"] if os.name != "nt" else [],

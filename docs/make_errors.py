@@ -52,7 +52,7 @@ AREAS = [
     ("JSON", "json jcs"),
     ("Records and rows", "mapping rowcheck rowform engine/rowmaker engine/findings engine/scanned engine/looking"),
     ("Data files", "sources/readers sources/local"),
-    ("The Hub, and other servers", "sources/hub sources/url sources/https sources/splits sources/retry sources/watchdog"),
+    ("The Hub, and other servers", "sources/hub sources/url sources/s3 sources/https sources/splits sources/retry sources/watchdog"),
     ("A module's own script", "sources/prepare sources/box sources/consent"),
     ("Chat templates", "templates"),
     ("Training", "training verbs/train verbs/rendering verbs/basemodel verbs/hardware verbs/gpus"),

@@ -163,11 +163,28 @@ def _url(check: Check, fields: Fields, node: Node) -> UrlOrigin | None:
     if digest is not None and sum_node is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
         check.add("'sha256' must be 64 hexadecimal digits", sum_node.place, "sha256sum FILE prints it")
         digest = None
-    if url is not None and (wrong := url_problem(url)) is not None:
+    if url is not None and (wrong := s3_problem(url) if url.startswith("s3://") else url_problem(url)) is not None:
         # The address is not repeated: it may hold a token.
-        check.add(f"'url' {wrong}", node.place, "write https://HOST/PATH")
+        check.add(f"'url' {wrong}", node.place, "write https://HOST/PATH, or s3://BUCKET/KEY")
         url = None
     return None if url is None or digest is None else UrlOrigin(url, digest.lower())
+
+
+_OBJECT = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([A-Za-z0-9!_.*'()/+=@,:&$~-]{1,1024})")
+
+
+def s3_parts(url: str) -> tuple[str, str]:
+    """Bucket and key of an address in which :func:`s3_problem` finds nothing."""
+    match = _OBJECT.fullmatch(url)
+    assert match is not None
+    return match[1], match[2]
+
+
+def s3_problem(url: str) -> str | None:
+    """What keeps the address of an object from being used, if anything. An endpoint is no part of it: which store is asked is the user's to say."""
+    if _OBJECT.fullmatch(url) is None:
+        return "must name a bucket and a key of plain characters"
+    return None
 
 
 def url_problem(url: str) -> str | None:

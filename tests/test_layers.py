@@ -29,7 +29,19 @@ LEVEL = {name: number for number, names in enumerate(LAYERS.values()) for name i
 WITHOUT_IO = frozenset(f"{layer}" for name in ("words", "pure") for layer in LAYERS[name].split())
 
 HEAVY = frozenset(
-    {"datasets", "huggingface_hub", "pyarrow", "zstandard", "license_expression", "jsonschema", "httpx", "httpx2", "rich", "ray"}
+    {
+        "datasets",
+        "huggingface_hub",
+        "pyarrow",
+        "zstandard",
+        "license_expression",
+        "jsonschema",
+        "httpx",
+        "httpx2",
+        "rich",
+        "ray",
+        "botocore",
+    }
 )
 """Imported where they are used, inside functions, because they are slow to import."""
 

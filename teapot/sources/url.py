@@ -1,4 +1,4 @@
-"""One file over https, with the SHA-256 that it must have, in a cache of our own."""
+"""One file over https, or an object in a store that speaks S3, with the SHA-256 that it must have, in a cache of our own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from teapot.hashing import sha256_stream
 from teapot.model import UrlOrigin
 from teapot.sources.https import Opener, Resolver, check_url, download, redact_url
 from teapot.sources.retry import TIMEOUT, persist
+from teapot.sources.s3 import SCHEME, check_s3_url, signed
 from teapot.sources.splits import EXTENSION
 
 MAX_BYTES = 64 * 2**30
@@ -37,17 +38,17 @@ def fetch_url(
 ) -> Path:
     """The file of ``origin``, from ``cache`` or downloaded into it, with its SHA-256 verified either way.
 
-    Raises ConfigError for a URL that is not allowed, SourceUnavailable where the file cannot be had, DataError where its bytes are others
+    Raises ConfigError for a URL that is not allowed and for settings of AWS that are wrong, SourceUnavailable where the file cannot be had, DataError where its bytes are others
     than ``origin.sha256`` says or more than ``max_bytes``.
     """
     shown = redact_url(origin.url)
-    check_url(origin.url, place)
+    is_object = origin.url.startswith(SCHEME)
+    (check_s3_url if is_object else check_url)(origin.url, place)
     if not re.fullmatch(r"[0-9a-f]{64}", origin.sha256):
         raise ConfigError(
             f"'{origin.sha256}' is not a SHA-256 of 64 lower-case hexadecimal digits", place, f"write the SHA-256 of '{shown}'"
         )
     target = cache / (origin.sha256 + _suffix(origin.url))
-    opener = Opener(allow_private, timeout, resolve, context)
     try:
         damaged = target.is_file() and _sha256(target) != origin.sha256
         if target.is_file() and not damaged:
@@ -58,7 +59,10 @@ def fetch_url(
         with tempfile.NamedTemporaryFile(dir=cache, prefix="fetch-", delete=False) as file:
             temporary = Path(file.name)
             try:
-                got = persist(lambda: download(origin.url, file, opener, max_bytes, place), retries=retries, sleep=sleep, timeout=timeout)
+                address, is_own = signed(origin.url, place) if is_object else (origin.url, False)
+                check_url(address, place)
+                opener = Opener(allow_private or is_own, timeout, resolve, context)
+                got = persist(lambda: download(address, file, opener, max_bytes, place), retries=retries, sleep=sleep, timeout=timeout)
                 if got != origin.sha256:
                     hint = "compare it with what its publisher says, and correct 'sha256:' only if you trust the new bytes"
                     raise DataError(f"'{shown}' has the SHA-256 {got}, not {origin.sha256}", place, hint)

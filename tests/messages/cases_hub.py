@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,12 @@ def urls(bench: Bench, server: LocalHub, certificate: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shutil, "disk_usage", no_room)
         fetch()
+    fetch("s3://Bucket")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_PROFILE", "nobody")
+        fetch("s3://bucket/key")
+        patch.setitem(sys.modules, "botocore.session", None)
+        fetch("s3://bucket/key")
 
 
 ALL = [between, faults, listings, pins]
