@@ -16,22 +16,32 @@ demo: $(STAMPS)/run  ## set up, compose the bundled mix, validate it, show what 
 	@echo
 	@echo "Next: read build/train-quickstart.jsonl, change a weight in configs/quickstart.config, and run make demo again."
 
-test: $(STAMPS)/test  ## run every test (no network, no data beyond this checkout)
-	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile -q
-
+CPUS := $(shell nproc 2>/dev/null || echo 2)
 REPORT := $(CURDIR)/build/faults/report.jsonl
 
-faults: $(STAMPS)/test  ## try every fault, and say by guarantee how many were silently wrong (minutes)
+# $(1): which tests. One process more than there are CPUs, because some tests wait for what must not happen.
+define try_faults
 	@mkdir -p $(dir $(REPORT)) && rm -f $(REPORT)
-	@TEAPOT_FAULTS=all TEAPOT_FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist worksteal -q \
-	  -p tests.faults.elsewhere tests/faults $$($(BIN)/python -m tests.faults.elsewhere); code=$$?; \
+	@TEAPOT_FAULTS=all TEAPOT_FAULT_REPORT=$(REPORT) $(BIN)/python -m pytest -n $$(($(CPUS) + 1)) --dist worksteal -q \
+	  -p tests.faults.elsewhere $(1); code=$$?; \
 	  $(BIN)/python -m tests.faults.table $(REPORT) && exit $$code
+endef
+
+test: $(STAMPS)/test  ## run every test (no network, no data beyond this checkout); FAULTS=all: with every fault, as CI does
+ifeq ($(FAULTS),all)
+	$(call try_faults,)
+else
+	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile -q
+endif
+
+faults: $(STAMPS)/test  ## try every fault, and say by guarantee how many were silently wrong (minutes)
+	$(call try_faults,tests/faults $$($(BIN)/python -m tests.faults.elsewhere))
 
 mutants: $(STAMPS)/test  ## break each guarantee on purpose in a copy: a test must notice every time; writes docs/mutants.md (half an hour)
 	$(BIN)/python -m tests.mutants.run
 
 FUZZ_RUNS ?= 1000000
-FUZZ_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_JOBS ?= $(CPUS)
 
 fuzz: build/fuzz-venv/.ready  ## fuzz every reader with atheris, guided by coverage: FUZZ_RUNS=10000000 FUZZ_JOBS=2 (docs/fuzzing.md)
 	build/fuzz-venv/bin/python -m tests.fuzz.all $(FUZZ_RUNS) $(FUZZ_JOBS) $(FUZZ_TARGETS)
@@ -117,7 +127,7 @@ fix: $(STAMPS)/check  ## mend what can be mended
 	$(BIN)/ruff format .
 
 coverage: $(STAMPS)/test  ## branch coverage of teapot/, at least 95 %
-	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2) --dist loadfile -q --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -n $(CPUS) --dist loadfile -q --cov --cov-report=term --cov-fail-under=95
 
 bench: $(STAMPS)/run build/bench-venv/.ready  ## Teapot beside its peers at 162 MB; writes docs/performance.md (minutes)
 	$(BIN)/python -m benchmarks.run S
