@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ from teapot.writer import writing
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 DATA, INDEX, IDS = "data", "index", "ids"
 
@@ -93,6 +94,33 @@ def save(path: Path, entries: NDArray[Any], mode: Literal["wb", "ab"] = "wb") ->
         stream.write(entries.tobytes())
 
 
+def load(path: Path, dtype: DTypeLike) -> NDArray[Any]:
+    """All entries of a file. (numpy's ``fromfile`` takes an interrupt that comes at a bad moment for a mistake in its argument.)
+
+    Raises:
+        OutputError: it does not end where an entry does.
+    """
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        entries = read_entries(stream, dtype, size)
+    if entries.nbytes != size:
+        raise gone(path.parent)
+    return entries
+
+
+def read_entries(stream: FileIO, dtype: DTypeLike, most: int) -> NDArray[Any]:
+    """The next entries, as many as fit into ``most`` bytes; none at the end."""
+    import numpy as np
+
+    kind = np.dtype(dtype)
+    entries = np.empty(most // kind.itemsize, dtype=kind)
+    view = entries.view(np.uint8).data
+    done = 0
+    while done < len(view) and (got := stream.readinto(view[done:])):
+        done += got
+    return entries[: done // kind.itemsize]
+
+
 def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The entries of all workers in one bucket."""
     import numpy as np
@@ -101,7 +129,7 @@ def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dt
     for worker in range(workers):
         path = bucket_file(folder, kind, worker, bucket)
         if path.exists():
-            parts.append(np.fromfile(path, dtype=dtype))
+            parts.append(load(path, dtype))
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
 
 

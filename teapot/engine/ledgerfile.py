@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teapot.engine.buckets import load
 from teapot.engine.copies import REASONS
 from teapot.engine.passa import DROP, drops_file
 from teapot.engine.passc import LEDGER, Shape, TaskInfo
@@ -60,13 +61,11 @@ class LedgerMaker:
             self._bucket(f"rest-{bucket:05d}", f"restcontent-{bucket:05d}", numbered=False)
 
     def _bucket(self, rows_name: str, content_name: str, *, numbered: bool) -> None:
-        import numpy as np
-
         path = self.folder / content_name
         self.content.update(path.read_bytes())
         path.unlink()
         path = self.folder / rows_name
-        rows = np.fromfile(path, dtype=LEDGER)
+        rows = load(path, LEDGER)
         path.unlink()
         for start in range(0, len(rows), BATCH):
             self._rows(rows[start : start + BATCH], numbered)

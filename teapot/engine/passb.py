@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from teapot.engine.buckets import DATA, IDS, INDEX, RowReader, read_bucket, remove_bucket, save
+from teapot.engine.buckets import DATA, IDS, INDEX, RowReader, load, read_bucket, read_entries, remove_bucket, save
 from teapot.engine.index import OWN_ID, entry_type, identity_type
 from teapot.engine.passa import Job
 from teapot.hashing import Keys
@@ -47,9 +47,7 @@ def merged_file(folder: Path, bucket: int) -> Path:
 
 def load_merged(folder: Path, bucket: int) -> NDArray[Any]:
     """The settled entries of a bucket, by the order key of occurrence 0 and then in source order."""
-    import numpy as np
-
-    return np.fromfile(merged_file(folder, bucket), dtype=entry_type())
+    return load(merged_file(folder, bucket), entry_type())
 
 
 def same_ids(job: Job, workers: int, part: int) -> tuple[int, list[SameId]]:
@@ -260,8 +258,8 @@ class RuleMaker:
 
         def read() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
             for path in self._files():
-                with path.open("rb") as stream:
-                    while len(rows := np.fromfile(stream, dtype=SHORT, count=CHUNK)):
+                with path.open("rb", buffering=0) as stream:
+                    while len(rows := read_entries(stream, SHORT, CHUNK * np.dtype(SHORT).itemsize)):
                         chosen = where(rows["hi"], rows["lo"], rows["source"])
                         yield rows["hi"][chosen], rows["lo"][chosen]
 

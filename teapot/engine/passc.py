@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from teapot.engine.batch import pairs, row_sizes, scatter
-from teapot.engine.buckets import DATA, Appender, bucket_file, read_bucket, remove_bucket, save
+from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket, save
 from teapot.engine.compiled import CompiledMover, native
 from teapot.engine.copies import REASONS
 from teapot.engine.index import OWN_ID, entry_type
@@ -70,9 +70,7 @@ def reasons_file(folder: Path, bucket: int) -> Path:
 
 
 def load_copies(folder: Path, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    import numpy as np
-
-    return np.fromfile(copies_file(folder, bucket), dtype="<u4"), np.fromfile(reasons_file(folder, bucket), dtype="u1")
+    return load(copies_file(folder, bucket), "<u4"), load(reasons_file(folder, bucket), "u1")
 
 
 class Mover:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from teapot.engine.buckets import DATA
+from teapot.engine.buckets import DATA, load
 from teapot.engine.passc import MOVED_DATA
 from teapot.writer import writing
 
@@ -44,7 +44,7 @@ def take(folder: Path, names: Iterable[str]) -> Piece:
     piece: Piece = {}
     for name in sorted(names):
         path = folder / name
-        piece[name] = np.fromfile(path, dtype=np.uint8)
+        piece[name] = load(path, np.uint8)
         path.unlink()
     return piece
 

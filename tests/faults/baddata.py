@@ -35,7 +35,7 @@ class Victim:
             "a/good", "data: {sources: [{id: good, path: good.jsonl}], format: messages}\n", {"good.jsonl": plain(0) + b"\n"}
         )
         self.project.config("good", "modules: {a/good: true}\n")
-        ended = stem.run(["compose", "configs/good.config", "-o", "out.jsonl", "-q"], root)
+        ended = stem.run_plainly(["compose", "configs/good.config", "-o", "out.jsonl", "-q"], root)
         assert ended.code == 0, ended.said
         self.declare(module)
         self.project.config("strict", "modules: {a/b: true}\n")
@@ -73,7 +73,7 @@ class Victim:
     def refused(self, *wanted: str, code: int = Exit.INVALID) -> tuple[Ended, str | None]:
         """Compose over the earlier output, which must fail with ``code`` and say each of ``wanted``. What is wrong, if anything is."""
         before = self.now()
-        ended = self.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], self.root)
+        ended = self.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], self.root)
         return ended, self.judge(ended, before, wanted, code)
 
     def judge(self, ended: Ended, before: Contents, wanted: tuple[str, ...], code: int) -> str | None:
@@ -91,7 +91,7 @@ class Victim:
         """Compose with as many bad rows allowed as there are: they are counted, listed in the ledger, and every other row is there."""
         count = sum(codes.values())
         self.project.config("loose", f"modules: {{a/b: true}}\nbad_rows: {{drop_up_to: {count}}}\n")
-        ended = self.stem.run(["compose", "configs/loose.config", "-o", "loose.jsonl", "-q"], self.root)
+        ended = self.stem.run_plainly(["compose", "configs/loose.config", "-o", "loose.jsonl", "-q"], self.root)
         if ended.code != 0 or unreadable(ended.said):
             return f"with bad rows allowed it ended with {ended.code}: {ended.said.strip()}"
         module = json.loads((self.root / "loose.manifest.json").read_bytes())["modules"]["a/b"]
@@ -101,7 +101,7 @@ class Victim:
         listed = [entry for entry in read_ledger(self.root / "loose.ledger.parquet", "ledger") if entry.reason is not None]
         if [entry.record for entry in listed] != records or {entry.reason for entry in listed} != set(reasons):
             return f"the ledger lists {[(entry.record, entry.reason) for entry in listed]}"
-        check = self.stem.run(["validate", "compose", "loose.jsonl", "-q"], self.root)
+        check = self.stem.run_plainly(["validate", "compose", "loose.jsonl", "-q"], self.root)
         return None if check.code == 0 else f"what was written is not valid: {check.said} {check.out}"
 
 

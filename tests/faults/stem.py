@@ -163,7 +163,9 @@ def run_here(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         os.dup2(files.out.fileno(), 1)
         os.dup2(files.said.fileno(), 2)
         os.chdir(job["root"])
+        signal.alarm(HANG)
         code = run(job["arguments"])
+        signal.alarm(0)
         for number, stream in enumerate((sys.stdout, sys.stderr), 1):
             stream.flush()
             os.dup2(before[number - 1], number)

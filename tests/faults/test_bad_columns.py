@@ -67,7 +67,7 @@ def composed(victim: Victim, name: str, data: bytes) -> tuple[int, bytes | None,
     victim.clear()
     victim.put(name, data)
     before = victim.now()
-    ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+    ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
     if ended.code == 0:
         return 0, (victim.root / "out.jsonl").read_bytes(), None
     code = ended.code if ended.code in (Exit.INVALID, Exit.USAGE) else Exit.INVALID  # a column's name can be what was damaged

@@ -122,10 +122,10 @@ def test_what_looks_bad_and_is_good(victim: Victim, tally: Tally) -> None:
         for place in placed(good)[: 3 if ALL else 1]:
             victim.clear()
             victim.put("x.jsonl", place.data)
-            ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+            ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
             rows = (victim.root / "out.jsonl").read_bytes().count(b"\n")
             is_right = ended.code == 0 and rows == place.good + 1
-            check = victim.stem.run(["validate", "compose", "out.jsonl", "-q"], victim.root)
+            check = victim.stem.run_plainly(["validate", "compose", "out.jsonl", "-q"], victim.root)
             tally.case(
                 None if is_right and check.code == 0 else f"{name}, {place.where}: {ended.code}, {rows} rows: {ended.said}{check.said}"
             )
@@ -147,7 +147,7 @@ def test_line_ends_do_not_matter(victim: Victim, tally: Tally) -> None:
     for data in files:
         victim.clear()
         victim.put("x.jsonl", data)
-        ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+        ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
         assert ended.code == 0, ended.said
         outputs.add((victim.root / "out.jsonl").read_bytes())
         tally.case(None if len(outputs) == 1 else f"other rows from {data[:20]!r}")
@@ -168,7 +168,7 @@ def test_the_bad_file_of_several_is_named(victim: Victim, tally: Tally) -> None:
 @proves("G10", "the lock knows the good data: the file is named before a record is read")
 def test_a_lock_names_the_file_that_went_bad(victim: Victim, tally: Tally) -> None:
     victim.put("x.jsonl", plain(1) + b"\n")
-    ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+    ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
     assert ended.code == 0
     for bad in (plain(1)[:40], b"", b"\0" * 200, plain(2) + b"\n"):
         victim.put("x.jsonl", bad)

@@ -147,7 +147,7 @@ def test_no_file_given_as_a_source(victim: Victim, tally: Tally) -> None:
     before = victim.now()
     for place in (str(fifo), "/dev/zero", "/dev/null", "/dev/urandom", "/proc/self/mem", "/etc", "/dev/stdin"):
         command = ["compose", "configs/strict.config", "-o", "out.jsonl", "-q", "--source", f"s={place}"]
-        ended = victim.stem.run(command, victim.root)
+        ended = victim.stem.run_plainly(command, victim.root)
         wrong = victim.judge(ended, before, (Path(place).name,), ended.code)
         tally.case(
             (wrong or (None if ended.code in (Exit.INVALID, Exit.UNAVAILABLE) else f"it ended with {ended.code}")) and f"{place}: {ended}"
@@ -257,7 +257,7 @@ def test_compression_is_told_by_the_bytes(victim: Victim, tally: Tally) -> None:
     }.items():  # fmt: skip
         victim.clear()
         victim.put(name, data)
-        ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+        ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
         assert ended.code == 0, ended.said
         outputs.add((victim.root / "out.jsonl").read_bytes())
         tally.case(None if len(outputs) == 1 else f"other rows from {name}")
@@ -298,7 +298,7 @@ def test_compressed_files_with_a_flipped_bit(victim: Victim, tally: Tally, suffi
         damaged[bit // 8] ^= 1 << bit % 8
         victim.put(f"x.jsonl{suffix}", bytes(damaged))
         before = victim.now()
-        ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+        ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
         if ended.code == 0:  # in a header's time stamp, say
             rows = (victim.root / "out.jsonl").read_bytes()
             right = right or rows

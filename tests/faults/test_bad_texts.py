@@ -122,7 +122,7 @@ def test_a_spoiled_text(victim: Victim, tally: Tally, name: str) -> None:
         victim.put("x.jsonl", plain(1) + b"\n" + plain(2) + b"\n")
         victim.project.config("base", "modules: {a/good: true}\n")
         victim.project.write(name, spoiled(text, number))
-        ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+        ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
         wrong = unreadable(ended.said)
         if ended.code not in (Exit.OK, Exit.INVALID, Exit.USAGE, Exit.UNAVAILABLE):
             wrong = f"it ended with {ended.code}: {ended.said}"
@@ -157,7 +157,7 @@ def test_a_link_to_itself(victim: Victim, tally: Tally, name: str) -> None:
     if path.exists():
         path.rename(away)
     path.symlink_to(path.name)
-    ended = victim.stem.run(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
+    ended = victim.stem.run_plainly(["compose", "configs/strict.config", "-o", "out.jsonl", "-q"], victim.root)
     is_expected = ended.code in (Exit.INVALID, Exit.USAGE, Exit.UNAVAILABLE, Exit.UNWRITABLE)
     tally.case(unreadable(ended.said) or (None if is_expected else f"it ended with {ended.code}: {ended.said}"))
     tally.case(None if path.is_symlink() else "the link was replaced")

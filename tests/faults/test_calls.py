@@ -92,7 +92,7 @@ def test_a_fault_in_the_recovery(stem: Stem, tmp_path: Path, tally: Tally) -> No
     for first in sample(scene.calls, 61):
         if scene.calls - first > 30 and first % 12:  # all of the last calls, which put the files in place; a few of those before
             continue
-        for second in range(1 + first % 17, scene.calls, 17):
+        for second in range(1 + first % 23, scene.calls, 23):
             turn += 1
             one, other = hows[turn % 4], hows[turn // 4 % 4]
             scene.restore()
