@@ -31,7 +31,12 @@ def command() -> None:
 @click.option("--expect", metavar="SHA256", help="The SHA-256 that the output, or its manifest, must have.")
 @click.option("--lock", "lock_path", type=PATH, help="Where the lock is, if not where the manifest says.")
 @click.option("--no-lock", is_flag=True, help="Check without the lock.")
-@click.option("--workers", callback=at_least_one, metavar="N", help="How many processes to use.  [default: the usable CPUs]")
+@click.option(
+    "--workers",
+    callback=at_least_one,
+    metavar="N",
+    help="How many processes check rows, beside two that read the file and its ledger; with 1, one does it all.  [default: the usable CPUs]",
+)
 @click.option("--junit", type=PATH, help="Also write the result as a JUnit XML file.")
 @with_sources
 @with_project
