@@ -278,7 +278,7 @@ class TestPages:
         assert {said for said, met in found.items() if met} == {
             "M, 1 worker, wall time",
             "M, validate with 2 workers",
-            "any size, validate, peak of any process",
+            "any size, validate with 2 workers, peak of any process",
         }
 
     def test_page(self) -> None:
