@@ -19,7 +19,7 @@ from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.ledger import INTEGERS, NAMES, REQUIRED, Entry
 from teapot.manifest import Manifest
 
-BATCH = 4096
+BATCH = 2048
 """How many entries are in memory at once."""
 
 _NO_HASH = bytes(32)

@@ -15,11 +15,13 @@ from teapot.jsontext import canonical
 from teapot.ledger import schema
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from teapot.engine.scanned import Scanned
 
-BATCH = 65_536
+BATCH = 32_768
+"""How many entries a row group has, but for the last of each kind, whatever the buckets: who reads the file has to know of every group."""
 
 
 class LedgerMaker:
@@ -39,6 +41,9 @@ class LedgerMaker:
         self.files = _Names([task.file for task in shape.tasks])
         self.licenses = _Names([name for task in shape.tasks for name in task.licenses])
         self.pa = pa
+        self._waiting: list[NDArray[Any]] = []
+        self._waits = 0
+        self._are_numbered = False
 
     def __enter__(self) -> Self:
         import pyarrow as pa
@@ -67,8 +72,24 @@ class LedgerMaker:
         path = self.folder / rows_name
         rows = load(path, LEDGER)
         path.unlink()
-        for start in range(0, len(rows), BATCH):
-            self._rows(rows[start : start + BATCH], numbered)
+        if numbered != self._are_numbered:
+            self._flush()
+            self._are_numbered = numbered
+        while len(rows):
+            piece, rows = rows[: BATCH - self._waits], rows[BATCH - self._waits :]
+            self._waiting.append(piece)
+            self._waits += len(piece)
+            if self._waits == BATCH:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Write the entries of several buckets that wait to become a group."""
+        import numpy as np
+
+        if self._waits:
+            self._rows(np.concatenate(self._waiting), self._are_numbered)
+        self._waiting.clear()
+        self._waits = 0
 
     def _rows(self, rows: Any, numbered: bool) -> None:
         import numpy as np
@@ -106,6 +127,7 @@ class LedgerMaker:
 
     def drops(self, scanned: Scanned) -> None:
         """The rows that were no candidates, in source order; those whose id was used before stand among them."""
+        self._flush()
         again: dict[int, list[tuple[int, int]]] = {}
         for one in scanned.lost_rows:
             again.setdefault(one.task, []).append((one.record, one.part))
@@ -152,6 +174,7 @@ class LedgerMaker:
 
     def finish(self) -> tuple[int, str]:
         """How many entries there are, and the digest of the content."""
+        self._flush()
         return self.count, self.content.hexdigest()
 
 

@@ -13,6 +13,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 
 import tests.reference.project as reference
+from teapot.engine import ledgerfile
 from teapot.engine.local import Engine
 from teapot.engine.planning import Options
 from teapot.verbs.compose import compose
@@ -47,6 +48,22 @@ def plain(project: Project) -> tuple[bytes, bytes, str]:
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda one: f"{one.workers}-{one.range}-{one.bucket}")
 def test_engines(project: Project, plain: tuple[bytes, bytes, str], engine: Engine) -> None:
     assert composed(project, "large", engine) == plain
+
+
+def test_the_groups_of_the_ledger(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not follow the buckets: the file is the same, however many of these there were."""
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(ledgerfile, "BATCH", 37)
+    ledger = project.root / "out.ledger.parquet"
+    found = set()
+    for engine in (Engine(), Engine(bucket=1 << 10), Engine(bucket=1 << 12)):
+        composed(project, "large", engine)
+        found.add(ledger.read_bytes())
+    assert len(found) == 1
+    with pq.ParquetFile(ledger) as file:
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert max(sizes) == 37 and sizes[0] == 37
 
 
 def test_the_mix_has_everything(plain: tuple[bytes, bytes, str]) -> None:

@@ -81,8 +81,8 @@ def composed(project: Project, name: str, engine: Engine, output: str = "out") -
 def start(project: Project, arguments: list[str], engine: str) -> subprocess.Popen[str]:
     """``teapot ARGUMENTS`` in a process of its own, in which every engine is as ``engine`` says, such as ``workers=2, small=0``."""
     code = (
-        "import sys, teapot.engine.local as local, teapot.commands.options as options; "
-        f"options.Engine = lambda **given: local.Engine(**{{**given, **dict({engine})}}); "
+        "import sys, teapot.engine.local as local; real = local.Engine; "
+        f"local.Engine = lambda **given: real(**{{**given, **dict({engine})}}); "
         "from teapot.cli import main; sys.argv[0] = 'teapot'; main()"
     )
     return subprocess.Popen(
