@@ -81,8 +81,9 @@ def composed(project: Project, name: str, engine: Engine, output: str = "out") -
 def start(project: Project, arguments: list[str], engine: str) -> subprocess.Popen[str]:
     """``teapot ARGUMENTS`` in a process of its own, in which every engine is as ``engine`` says, such as ``workers=2, small=0``."""
     code = (
-        "import sys, teapot.engine.local as local; real = local.Engine; "
-        f"local.Engine = lambda **given: real(**{{**given, **dict({engine})}}); "
+        "import atexit, os, sys, teapot.engine.local as local; real = local.Engine; asked = []; "
+        f"local.Engine = lambda **given: asked.append(1) or real(**{{**given, **dict({engine})}}); "
+        "atexit.register(lambda: asked or os._exit(99)); "  # or the run would not have been the one that was wanted
         "from teapot.cli import main; sys.argv[0] = 'teapot'; main()"
     )
     return subprocess.Popen(
