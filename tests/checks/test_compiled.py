@@ -47,11 +47,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture
 def made(composed: Made) -> Iterator[Made]:
-    paths = (composed.output, composed.manifest, composed.ledger, composed.lock)
-    before = {path: path.read_bytes() for path in paths}
-    yield composed
-    for path, data in before.items():
-        path.write_bytes(data)
+    yield from tiny.kept(composed)
 
 
 def checked(made: Made, block: int = 1 << 20) -> Result:

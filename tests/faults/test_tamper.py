@@ -38,11 +38,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture
 def made(composed: Made) -> Iterator[Made]:
     """The set, put back as it was after each test."""
-    paths = (composed.output, composed.manifest, composed.ledger, composed.lock)
-    before = {path: path.read_bytes() for path in paths}
-    yield composed
-    for path, data in before.items():
-        path.write_bytes(data)
+    yield from tiny.kept(composed)
     assert composed.validate().ok
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,15 @@ def made_of(project: Project, config: str) -> Made:
     output = project.output(config)
     done = compose(path, Options(environ={}), output)
     return Made(project, Files(output), done.lock_path, path)
+
+
+def kept(made: Made) -> Iterator[Made]:
+    """The body of a fixture: the set, put back as it was after each test."""
+    paths = (made.output, made.manifest, made.ledger, made.lock)
+    before = {path: path.read_bytes() for path in paths}
+    yield made
+    for path, data in before.items():
+        path.write_bytes(data)
 
 
 # ---------------------------------------------------------------- the forger
