@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from teapot.checks.ledger import Entries
-from teapot.engine.buckets import append_to_file, bucket_file, most_held
+from teapot.engine.buckets import BucketFiles, most_held
 from teapot.engine.compiled import SPACES, TOKENS, native, roles_of
 from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical, decode
@@ -72,17 +71,13 @@ def _origin(
     return module.encode(), source.encode(), license.encode(), tails[module]
 
 
-def mark_buckets(folder: Path, kind: str, worker: int, bits: int) -> Any | None:
-    """Where compiled code keeps the hashes of ids, if there is any."""
+def mark_buckets(files: BucketFiles, kind: str, worker: int, bits: int) -> Any | None:
+    """Where compiled code keeps the hashes of ids, which go into these files, if there is any."""
     module = native()
     if module is None:
         return None
     none = (0,) * (1 << bits)
-    return module.Buckets(worker, bits, partial(_append, folder, kind, worker), (most_held(kind, 1 << bits), 1, 1), (none, none, none))
-
-
-def _append(folder: Path, kind: str, worker: int, _: int, bucket: int, data: memoryview) -> None:
-    append_to_file(bucket_file(folder, kind, worker, bucket), data)
+    return module.Buckets(worker, bits, files.append, (most_held(kind, 1 << bits), 1, 1), (none, none, none))
 
 
 def is_canonical_quoted(text: bytes) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teapot.checks.compiled import mark_buckets
-from teapot.engine.buckets import Appender, bucket_bytes, read_bucket, remove_bucket
+from teapot.engine.arrays import order_by
+from teapot.engine.buckets import Appender, BucketFiles, bucket_bytes, read_bucket, remove_bucket
 from teapot.engine.compiled import native
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class IdMarks:
     def __init__(self, folder: Path, worker: int, bits: int) -> None:
         self._appender = Appender(folder, KIND, worker, 1 << bits)
         self._shift = 16 - bits
-        self.compiled = mark_buckets(folder, KIND, worker, bits)
+        self._files = BucketFiles(folder, (KIND,), worker)
+        self.compiled = mark_buckets(self._files, KIND, worker, bits)
 
     def add(self, module: str, identity: str, line: int, offset: int) -> None:
         mark = hashlib.blake2b(f"{module}\0{identity}".encode(), digest_size=16).digest()
@@ -46,6 +48,7 @@ class IdMarks:
         self._appender.finish()
         if self.compiled is not None:
             self.compiled.finish()
+        self._files.close()
 
 
 def _mark_type() -> np.dtype[Any]:
@@ -63,10 +66,9 @@ def repeated_ids(folder: Path, workers: int, part: int) -> list[tuple[int, int]]
 
 
 def _repeated(folder: Path, workers: int, part: int) -> list[tuple[int, int]]:
-    import numpy as np
 
     marks = read_bucket(folder, KIND, part, workers, _mark_type())
-    marks = marks[np.lexsort((marks["line"], marks["lo"], marks["hi"]))]
+    marks = marks.take(order_by(marks["hi"], marks["lo"], marks["line"]))
     same = (marks["hi"][1:] == marks["hi"][:-1]) & (marks["lo"][1:] == marks["lo"][:-1])
     again = marks[1:][same]
     return list(zip(again["line"].tolist(), again["offset"].tolist(), strict=True))

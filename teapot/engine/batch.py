@@ -83,7 +83,7 @@ class Spreader:
         found["line"], found["length"], found["bucket"], found["module"] = rows["line"], rows["id"], bucket, batch.module
         place = bucket_of(found["id_hi"], self.bits)
         order = np.argsort(place, kind="stable")
-        found = found[order]
+        found = found.take(order)
         for number, begin, end in runs(place[order]):
             self.ids.append(number, found[begin:end].tobytes())
 
@@ -94,7 +94,7 @@ def scatter(data: Appender, index: Appender, entries: NDArray[Any], rows: list[b
 
     bucket = bucket_of(entries["order_hi"], bits)
     order = np.argsort(bucket, kind="stable")
-    sorted_entries = entries[order]
+    sorted_entries = entries.take(order)
     sizes = row_sizes(sorted_entries)
     starts = np.cumsum(sizes) - sizes
     places = order.tolist()

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import os
+import weakref
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from teapot.engine.arrays import joined
 from teapot.errors import OutputError
 from teapot.project import shown
 from teapot.writer import writing
@@ -44,20 +47,68 @@ def bucket_sizes(folder: Path, kind: str, worker: int, buckets: int) -> list[int
     return [path.stat().st_size if path.exists() else 0 for path in paths]
 
 
-def append_to_file(path: Path, data: bytes | bytearray | memoryview) -> None:
-    with writing(path), path.open("ab", buffering=0) as stream, memoryview(data) as view:
-        done = 0
-        while done < len(view):
-            done += stream.write(view[done:])
+def most_open() -> int:
+    """How many files of a kind are kept open: an eighth of what the system lets this process have."""
+    try:
+        import resource
+    except ImportError:  # no Unix
+        return 16
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 128 if soft == resource.RLIM_INFINITY else max(min(soft // 8, 128), 1)
+
+
+class BucketFiles:
+    """A worker's files of some kinds, to which it appends. They stay open while there are few of them: opening one takes longer than a write."""
+
+    def __init__(self, folder: Path, kinds: Sequence[str], worker: int) -> None:
+        self._folder = folder
+        self._kinds = kinds
+        self._worker = worker
+        self._most = most_open() * len(kinds)
+        self._open: dict[tuple[int, int], int] = {}
+        weakref.finalize(self, _close_all, self._open)
+
+    def append(self, kind: int, bucket: int, data: bytes | bytearray | memoryview) -> None:
+        """Append to a bucket; the kind is named by its number.
+
+        Raises:
+            OutputError: the system refuses.
+        """
+        try:
+            handle = self._open.get((kind, bucket))
+            if handle is None:
+                handle = self._opened(kind, bucket)
+            with memoryview(data) as view:
+                done = os.write(handle, view)
+                while done < len(view):
+                    done += os.write(handle, view[done:])
+        except OSError:
+            with writing(self._path(kind, bucket)):
+                raise
+
+    def _path(self, kind: int, bucket: int) -> Path:
+        return bucket_file(self._folder, self._kinds[kind], self._worker, bucket)
+
+    def _opened(self, kind: int, bucket: int) -> int:
+        if len(self._open) >= self._most:
+            os.close(self._open.pop(next(iter(self._open))))
+        handle = self._open[kind, bucket] = os.open(self._path(kind, bucket), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        return handle
+
+    def close(self) -> None:
+        _close_all(self._open)
+
+
+def _close_all(handles: dict[tuple[int, int], int]) -> None:
+    while handles:
+        os.close(handles.popitem()[1])
 
 
 class Appender:
-    """A worker's buffered appends of one kind to many bucket files. Files are open only while they are written."""
+    """A worker's buffered appends of one kind to many bucket files."""
 
     def __init__(self, folder: Path, kind: str, worker: int, buckets: int) -> None:
-        self._folder = folder
-        self._kind = kind
-        self._worker = worker
+        self._files = BucketFiles(folder, (kind,), worker)
         self._flush = most_held(kind, buckets)
         self._held: list[bytearray] = [bytearray() for _ in range(buckets)]
         self.sizes = bucket_sizes(folder, kind, worker, buckets)
@@ -73,13 +124,14 @@ class Appender:
         return at
 
     def _write(self, bucket: int) -> None:
-        append_to_file(bucket_file(self._folder, self._kind, self._worker, bucket), self._held[bucket])
+        self._files.append(0, bucket, self._held[bucket])
         self._held[bucket] = bytearray()
 
     def finish(self) -> None:
         for bucket, held in enumerate(self._held):
             if held:
                 self._write(bucket)
+        self._files.close()
 
 
 def gone(folder: Path) -> OutputError:
@@ -130,7 +182,7 @@ def read_bucket(folder: Path, kind: str, bucket: int, workers: int, dtype: np.dt
         path = bucket_file(folder, kind, worker, bucket)
         if path.exists():
             parts.append(load(path, dtype))
-    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+    return joined(parts) if parts else np.empty(0, dtype=dtype)
 
 
 def bucket_bytes(folder: Path, kind: str, bucket: int, workers: int) -> list[bytes]:

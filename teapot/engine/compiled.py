@@ -9,13 +9,12 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from teapot.engine.batch import Found
-from teapot.engine.buckets import DATA, IDS, INDEX, append_to_file, bucket_file, bucket_sizes, most_held
+from teapot.engine.buckets import DATA, IDS, INDEX, BucketFiles, bucket_sizes, most_held
 from teapot.hashing import BLOCK, BlockHasher
 from teapot.jcs import canonical_plain
 from teapot.mapping.row import SPACE
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 Ask: TypeAlias = Callable[[int, int, bytes], Any]
 Lose: TypeAlias = "Callable[[Lost, int, int], None]"
 
-INTERFACE: Final = 3
+INTERFACE: Final = 4
 """What the build must say that it offers: an older one, left over in a checkout, is not used."""
 
 MOST_FIELDS: Final = 64
@@ -81,18 +80,16 @@ class CompiledSpreader:
         buckets = 1 << bits
         rooms = tuple(most_held(kind, buckets) for kind in KINDS)
         sizes = tuple(tuple(bucket_sizes(folder, kind, worker, buckets)) for kind in KINDS)
-        self.buckets = module.Buckets(worker, bits, partial(_append, folder, worker, KINDS), rooms, sizes)
+        self.files = BucketFiles(folder, KINDS, worker)
+        self.buckets = module.Buckets(worker, bits, self.files.append, rooms, sizes)
 
     def finish(self) -> None:
         self.buckets.finish()
+        self.files.close()
 
     def batch(self, name: str, seed: int, module: int, task: int, first: int, short: ShortWay | None) -> CompiledBatch:
         """What collects the candidates of one task; see :class:`teapot.engine.batch.Batch`."""
         return CompiledBatch(self, keyed_by(name, seed), module, task, first, short)
-
-
-def _append(folder: Path, worker: int, kinds: Sequence[str], kind: int, bucket: int, data: memoryview) -> None:
-    append_to_file(bucket_file(folder, kinds[kind], worker, bucket), data)
 
 
 def keyed_by(name: str, seed: int) -> bytes:
@@ -108,7 +105,8 @@ class CompiledMover:
         buckets = 1 << bits
         rooms = (*(most_held(kind, buckets) for kind in kinds), 1)
         sizes = (*(tuple(bucket_sizes(folder, kind, worker, buckets)) for kind in kinds), (0,) * buckets)
-        self.buckets = module.Buckets(worker, bits, partial(_append, folder, worker, kinds), rooms, sizes)
+        self.files = BucketFiles(folder, kinds, worker)
+        self.buckets = module.Buckets(worker, bits, self.files.append, rooms, sizes)
         self.tails = tuple(keyed_by(name, seed) for name in names)
 
     def move(self, entries: NDArray[Any], modules: NDArray[Any], files: tuple[bytes, ...]) -> None:
@@ -117,6 +115,7 @@ class CompiledMover:
 
     def finish(self) -> None:
         self.buckets.finish()
+        self.files.close()
 
 
 class Hasher:

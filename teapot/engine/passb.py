@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from teapot.engine.arrays import order_by, pick
 from teapot.engine.buckets import DATA, IDS, INDEX, RowReader, load, read_bucket, read_entries, remove_bucket, save
 from teapot.engine.index import OWN_ID, entry_type, identity_type
 from teapot.engine.passa import Job
@@ -56,7 +57,7 @@ def same_ids(job: Job, workers: int, part: int) -> tuple[int, list[SameId]]:
 
     entries = read_bucket(job.folder, IDS, part, workers, identity_type())
     remove_bucket(job.folder, IDS, part, workers)
-    entries = entries[np.lexsort((entries["seq"], entries["id_lo"], entries["id_hi"], entries["module"]))]
+    entries = entries.take(order_by(entries["id_hi"], entries["id_lo"], entries["module"], entries["seq"]))
     same = np.zeros(len(entries), dtype=bool)
     same[1:] = True
     for name in ("module", "id_hi", "id_lo"):
@@ -110,18 +111,21 @@ class Settler:
         entries = read_bucket(self.job.folder, INDEX, bucket, self.workers, entry_type())
         remove_bucket(self.job.folder, INDEX, bucket, self.workers)
         if bucket in self.lost:
-            entries = entries[~np.isin(entries["seq"], np.asarray(self.lost[bucket], dtype=np.uint64))]
-        entries = entries[np.lexsort((entries["seq"], entries["order_lo"], entries["order_hi"]))]
+            entries = pick(entries, ~np.isin(entries["seq"], np.asarray(self.lost[bucket], dtype=np.uint64)))
+        entries = entries.take(order_by(entries["order_hi"], entries["order_lo"], entries["seq"]))
         self._number(entries)
         save(merged_file(self.job.folder, bucket), entries)
         self.bits |= int(np.bitwise_or.reduce(entries["bits"]))
         for name in self.columns:
             self.columns[name] = self.columns[name] or bool(entries[name].any())
+        short = np.empty(len(entries), dtype=SHORT)
+        short["hi"], short["lo"], short["source"] = entries["select_hi"], entries["select_lo"], self.sources[entries["task"]]
         owner = self.modules[entries["task"]]
         for number in range(len(self.job.modules)):
-            mine = entries[owner == number]
+            mine = pick(short, owner == number)
             if len(mine):
-                self._note(number, mine)
+                self.counts[number] += np.bincount(mine["source"], minlength=len(self.counts[number]))
+                save(selection_file(self.job.folder, number, self.worker), mine, "ab")
 
     def _number(self, entries: NDArray[Any]) -> None:
         """Occurrences: equal keys stand together, in source order."""
@@ -139,14 +143,6 @@ class Settler:
             entry["occurrence"] = occurrence
             entry["order_hi"], entry["order_lo"] = _PAIR.unpack(keys.order(digest, occurrence, 0))
             entry["select_hi"], entry["select_lo"] = _PAIR.unpack(keys.select(digest, occurrence))
-
-    def _note(self, number: int, mine: NDArray[Any]) -> None:
-        import numpy as np
-
-        short = np.empty(len(mine), dtype=SHORT)
-        short["hi"], short["lo"], short["source"] = mine["select_hi"], mine["select_lo"], self.sources[mine["task"]]
-        self.counts[number] += np.bincount(short["source"], minlength=len(self.counts[number]))
-        save(selection_file(self.job.folder, number, self.worker), short, "ab")
 
     def found(self) -> tuple[list[NDArray[Any]], int, dict[str, bool]]:
         """What :meth:`join` takes."""

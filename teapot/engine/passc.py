@@ -6,11 +6,13 @@ What a bucket's lines and left-out candidates mean for the ledger goes into file
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from teapot.engine.arrays import joined, order_by, pick
 from teapot.engine.batch import pairs, row_sizes, scatter
 from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket, save
 from teapot.engine.compiled import CompiledMover, native
@@ -23,11 +25,12 @@ from teapot.jsontext import canonical, canonical_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 MOVED_DATA, MOVED_INDEX = "mdata", "mindex"
 
 AT_ONCE = 256
-"""How many lines are held before they are written."""
+"""How many lines are held before they are written, without compiled code."""
 
 LEDGER: list[tuple[str, Any]] = [
     ("task", "<u4"), ("part", "<u4"), ("record", "<u8"), ("occurrence", "<u8"), ("copy", "<u4"), ("license", "<u2"), ("reason", "u1"),
@@ -95,9 +98,9 @@ class Mover:
         entries = load_merged(self.job.folder, bucket)
         copies, _ = load_copies(self.job.folder, bucket)
         moving = (copies > 1) | ((copies > 0) & (entries["occurrence"] > 0))
-        entries, copies = entries[moving], copies[moving].astype(np.int64)
+        entries, copies = pick(entries, moving), copies[moving].astype(np.int64)
         first = np.where(entries["occurrence"] > 0, 0, 1)  # the first copy of a first occurrence is where it belongs
-        moved = np.repeat(entries, copies - first)
+        moved = entries.take(np.repeat(np.arange(len(entries)), copies - first))
         if not len(moved):
             return
         ends = np.cumsum(copies - first)
@@ -145,20 +148,19 @@ def unordered_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[
     folder = shape.job.folder
     entries = load_merged(folder, bucket)
     copies, _ = load_copies(folder, bucket)
-    resident = entries[(copies > 0) & (entries["occurrence"] == 0)]
+    resident = pick(entries, (copies > 0) & (entries["occurrence"] == 0))
     moved = read_bucket(folder, MOVED_INDEX, bucket, shape.workers, entry_type())
     is_moved = np.zeros(len(resident) + len(moved), dtype=bool)
     is_moved[len(resident) :] = True
-    return np.concatenate([resident, moved]), is_moved
+    return joined([resident, moved]), is_moved
 
 
 def written_entries(shape: Shape, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """:func:`unordered_entries` in the order of the lines."""
-    import numpy as np
 
     both, is_moved = unordered_entries(shape, bucket)
-    order = np.lexsort((both["copy"], both["occurrence"], both["order_lo"], both["order_hi"]))
-    return both[order], is_moved[order]
+    order = order_by(both["order_hi"], both["order_lo"], both["occurrence"], both["copy"])
+    return both.take(order), is_moved[order]
 
 
 class Flat:
@@ -245,18 +247,10 @@ class Emitter:
             bucket_data(folder, DATA, bucket, entries["worker"][~moved]),
             bucket_data(folder, MOVED_DATA, bucket, entries["worker"][moved]),
         )
-        handle = os.open(shape.output, os.O_WRONLY)
-        hashes = [b""]
-        size = 0
-        try:
-            for start in range(0, len(entries), AT_ONCE):
-                text, some = self._text(entries[start : start + AT_ONCE], moved[start : start + AT_ONCE], data)
-                hashes.append(some)
-                size += _write_at(handle, text, offset + size)
-        finally:
-            os.close(handle)
+        with _Place(shape.output, offset) as place:
+            hashes = self._write_lines(entries, moved, data, place.write)
         rows = _ledger_rows(entries, ("copy",))
-        rows["sha"] = np.frombuffer(b"".join(hashes), dtype="V32")
+        rows["sha"] = np.frombuffer(hashes, dtype="V32")
         save(folder / f"lines-{bucket:05d}", rows)
         (folder / f"content-{bucket:05d}").write_bytes(self._content(rows, first_line))
         self._left_out(bucket)
@@ -264,22 +258,26 @@ class Emitter:
         begins = offset + np.cumsum(sizes) - sizes
         bits = int(np.bitwise_or.reduce(entries["bits"]))
         firsts = {1 << bit: int(begins[np.argmax(entries["bits"] >> bit & 1)]) for bit in range(8) if bits >> bit & 1}
-        return Written(bucket, len(entries), size, firsts)
+        return Written(bucket, len(entries), place.at - offset, firsts)
 
-    def _text(self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]]) -> tuple[bytes, bytes]:
-        """The bytes of these lines, and their hashes."""
+    def _write_lines(
+        self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]], write: Callable[[Any], None]
+    ) -> bytes:
+        """Write these lines, many at once; the answer is their hashes."""
         if self.native is None:
-            lines = self._lines(entries, moved, data)
-            return b"".join(lines), b"".join([sha256(line).digest() for line in lines])
+            hashes = []
+            for start in range(0, len(entries), AT_ONCE):
+                lines = self._lines(entries[start : start + AT_ONCE], moved[start : start + AT_ONCE], data)
+                hashes += [sha256(line).digest() for line in lines]
+                write(b"".join(lines))
+            return b"".join(hashes)
         shape, flat = self.shape, self.flat
-        text: bytes
-        hashes: bytes
-        text, hashes = self.native.lines(
+        compiled: bytes = self.native.lines(
             len(entries), entries.tobytes(), flat.at(entries).astype("<i8").tobytes(), moved.tobytes(),
             (by_worker(data[0]), by_worker(data[1])), tuple(flat.middles),
-            shape.tools | shape.category << 1 | shape.meta << 2,
+            shape.tools | shape.category << 1 | shape.meta << 2, write,
         )  # fmt: skip
-        return text, hashes
+        return compiled
 
     def _lines(self, entries: NDArray[Any], moved: NDArray[Any], data: tuple[dict[int, bytes], dict[int, bytes]]) -> list[bytes]:
         import numpy as np
@@ -339,7 +337,7 @@ class Emitter:
         entries = load_merged(folder, bucket)
         _, reasons = load_copies(folder, bucket)
         chosen = reasons > 0
-        rows = _ledger_rows(entries[chosen])
+        rows = _ledger_rows(pick(entries, chosen))
         rows["reason"] = reasons[chosen]
         save(folder / f"rest-{bucket:05d}", rows)
         (folder / f"restcontent-{bucket:05d}").write_bytes(self._rest_content(rows))
@@ -396,8 +394,22 @@ def identity(text: bytes, flags: int, occurrence: int, copy: int) -> bytes:
     return text[:-1] + b'#%d"' % copy if copy else text
 
 
-def _write_at(handle: int, data: bytes, offset: int) -> int:
-    done = 0
-    while done < len(data):
-        done += os.pwrite(handle, memoryview(data)[done:], offset + done)
-    return len(data)
+class _Place:
+    """Where the next bytes of a file go. Use as a context manager."""
+
+    def __init__(self, path: Path, at: int) -> None:
+        self.at = at
+        self._handle = os.open(path, os.O_WRONLY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def write(self, data: bytes | memoryview) -> None:
+        with memoryview(data) as left:
+            done = 0
+            while done < len(left):
+                done += os.pwrite(self._handle, left[done:], self.at + done)
+            self.at += done

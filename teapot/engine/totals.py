@@ -30,7 +30,7 @@ def count_bucket(settler: Settler, bucket: int, rules: list[Rule], infos: list[T
     for number, rule in enumerate(rules):
         mine = np.flatnonzero(owner == number)
         if len(mine):
-            chosen = entries[mine]
+            chosen = entries.take(mine)
             sources = settler.sources[chosen["task"]]
             copies[mine], reasons[mine] = copies_of(chosen, sources, rule, settler.keys[number])
             totals[number].add(chosen, sources, copies[mine], reasons[mine], infos)

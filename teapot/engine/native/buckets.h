@@ -25,15 +25,7 @@ static PyTypeObject *buckets_type;
 static int write_memory(Buckets *self, int kind, unsigned bucket, const uint8_t *at, size_t size)
 {
     PyObject *view = PyMemoryView_FromMemory((char *)at, (Py_ssize_t)size, PyBUF_READ);
-    if (view == NULL)
-        return FAILED;
-    PyObject *done = PyObject_CallFunction(self->write, "iIO", kind, bucket, view);
-    /* The memory is used again: a view that somebody kept would show other bytes. */
-    PyObject *released = done != NULL ? PyObject_CallMethod(view, "release", NULL) : NULL;
-    Py_DECREF(view);
-    Py_XDECREF(done);
-    Py_XDECREF(released);
-    return released != NULL ? YES : FAILED;
+    return view == NULL ? FAILED : done_with(view, PyObject_CallFunction(self->write, "iIO", kind, bucket, view));
 }
 
 static int write_hold(Buckets *self, int kind, unsigned bucket)

@@ -313,6 +313,24 @@ static void sha256_both(uint32_t states[2][8], const uint8_t *const data[2], con
         sha256_blocks(states[i], data[i] + 64 * both, blocks[i] - both);
 }
 
+/* Two digests, one after the other. */
+static void sha256_of_two(const uint8_t *const data[2], const size_t sizes[2], uint8_t digests[64])
+{
+    uint32_t states[2][8];
+    uint8_t tails[2][128];
+    const uint8_t *const ends[2] = {tails[0], tails[1]};
+    size_t blocks[2], closing[2];
+    for (int i = 0; i < 2; i++) {
+        memcpy(states[i], SHA256_START, sizeof states[i]);
+        blocks[i] = sizes[i] / 64;
+        closing[i] = sha256_tail(data[i] + 64 * blocks[i], sizes[i], tails[i]);
+    }
+    sha256_both(states, data, blocks);
+    sha256_both(states, ends, closing);
+    sha256_put(states[0], digests);
+    sha256_put(states[1], digests + 32);
+}
+
 static const uint64_t BLAKE2B_START[8] = {
     0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
     0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,

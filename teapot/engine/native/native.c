@@ -12,16 +12,13 @@
 #include "hashes.h"
 #include "text.h"
 
-#define INTERFACE 3 /* raise it with every change of what Python calls: an older build is then not used */
+#define INTERFACE 4 /* raise it with every change of what Python calls: an older build is then not used */
 #define MOST_SHAPES 8
 #define MOST_FIELDS 64
 #define MOST_TABLE 128
 #define REMEMBERED 10000
 #define DIGEST 32
 #define OWN_ID 1
-#ifndef PyBUF_READ
-#define PyBUF_READ 0x100 /* the limited interface names it from Python 3.11 on */
-#endif
 
 #include "buckets.h"
 #include "rows.h"

@@ -11,6 +11,10 @@
 #include <emmintrin.h>
 #endif
 
+#ifndef PyBUF_READ
+#define PyBUF_READ 0x100 /* the limited interface names it from Python 3.11 on */
+#endif
+
 enum { FAILED = -1, NO = 0, YES = 1, OTHER = 2 }; /* FAILED: an exception is set; OTHER: another shape may fit */
 
 /* ---------------------------------------------------------------- pieces and buffers */
@@ -92,6 +96,22 @@ static int piece_of(PyObject *object, Piece *piece)
         return FAILED;
     *piece = (Piece){(const uint8_t *)at, (size_t)size};
     return YES;
+}
+
+/* After a call with a view of memory that is used again: a view that somebody kept would show other bytes. */
+static int done_with(PyObject *view, PyObject *answer)
+{
+    PyObject *released = answer != NULL ? PyObject_CallMethod(view, "release", NULL) : NULL;
+    Py_DECREF(view);
+    Py_XDECREF(answer);
+    Py_XDECREF(released);
+    return released != NULL ? YES : FAILED;
+}
+
+static int call_with_memory(PyObject *function, const uint8_t *at, size_t size)
+{
+    PyObject *view = PyMemoryView_FromMemory((char *)at, (Py_ssize_t)size, PyBUF_READ);
+    return view == NULL ? FAILED : done_with(view, PyObject_CallFunction(function, "O", view));
 }
 
 /* Little-endian numbers, as the files hold them. */

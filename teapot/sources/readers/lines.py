@@ -48,12 +48,12 @@ def line_groups(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[
         yield number, [b"".join(held)]
 
 
-def line_spans(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Whole lines as they stand in the chunks: the number of the first of them, a text, and from where to where they are in it.
+def line_spans(chunks: Iterable[bytes], name: str, max_bytes: int, dealt_with: Callable[[], int]) -> Iterator[tuple[bytes, int, int]]:
+    """Whole lines as they stand in the chunks: a text, and from where to where they are in it.
 
     Each line ends in ``\\n``, but for the file's last, perhaps. One of several may be longer than ``max_bytes``, which is then for the reader to find.
+    ``dealt_with`` says how many lines the reader has had, which it counts anyway.
     """
-    number = 1
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -62,19 +62,17 @@ def line_spans(chunks: Iterable[bytes], name: str, max_bytes: int) -> Iterator[t
             at = chunk.index(b"\n") + 1
             first = b"".join([*held, chunk[:at]])
             held, size = [], 0
-            _check_length(len(first) - 1, max_bytes, name, number)
-            yield number, first, 0, len(first)
-            number += 1
+            _check_length(len(first) - 1, max_bytes, name, dealt_with() + 1)
+            yield first, 0, len(first)
         if at < end:
-            yield number, chunk, at, end
-            number += chunk.count(b"\n", at, end)
+            yield chunk, at, end
         if end < len(chunk):
             size += len(chunk) - end
-            _check_length(size, max_bytes, name, number)
+            _check_length(size, max_bytes, name, dealt_with() + 1)
             held.append(chunk[end:])
     if size:
         rest = b"".join(held)
-        yield number, rest, 0, size
+        yield rest, 0, size
 
 
 def _check_length(size: int, max_bytes: int, name: str, line: int) -> None:
@@ -90,9 +88,12 @@ def read_lines(
     ``must_be_lines`` says that the file's name promised something else: where the first line is the beginning of a longer JSON text, it raises
     :class:`DataError`. ``quick`` is shown the records' texts first, and nothing is given for those that it deals with.
     """
-    number = 0
-    for line, text, at, end in line_spans(chunks, name, limits.max_line_bytes):
-        line -= 1
+    number = line = 0
+
+    def dealt_with() -> int:
+        return line
+
+    for text, at, end in line_spans(chunks, name, limits.max_line_bytes, dealt_with):
         while at < end:
             if quick is not None:
                 done, at = quick(number + 1, line + 1, text, at, end)
