@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
 BLOCK: Final = 8 * 1024 * 1024
 """The size in bytes of the blocks of an output that are hashed one by one."""
+
+CHUNK: Final = 1024 * 1024
+"""How many bytes are read at once."""
 
 SELECT: Final = 1
 ORDER: Final = 2
@@ -19,11 +23,11 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_stream(stream: BinaryIO, chunk: int = 1024 * 1024) -> tuple[int, str]:
-    """The size and the SHA-256 of what is left in ``stream``."""
+def sha256_stream(stream: BinaryIO, stopped: Callable[[], bool] = lambda: False) -> tuple[int, str]:
+    """The size and the SHA-256 of what is left in ``stream``, or of a beginning of it, once ``stopped`` says that it is no longer wanted."""
     digest = hashlib.sha256()
     size = 0
-    while data := stream.read(chunk):
+    while not stopped() and (data := stream.read(CHUNK)):
         digest.update(data)
         size += len(data)
     return size, digest.hexdigest()

@@ -235,13 +235,14 @@ def pin_all(
     for one in locations.locate(modules):
         located.setdefault(one.module, []).append(one)
     uses = {use.name: use for use in config.modules}
-    pinned: dict[str, list[Pinned]] = {}
+    asked: list[tuple[Located, LockedSource | None]] = []
     for module in modules:
         wanted = {source.id for source in enabled_sources(module, uses[module.name])}
         keep = None if old is None or upgrade == "all" or module.name in upgrade else old.modules.get(module.name)
-        pinned[module.name] = [
-            pinner.pin(one, keep.sources.get(one.id) if keep else None) for one in located[module.name] if one.id in wanted
-        ]
+        asked += [(one, keep.sources.get(one.id) if keep else None) for one in located[module.name] if one.id in wanted]
+    pinned: dict[str, list[Pinned]] = {module.name: [] for module in modules}
+    for source in pinner.pin_all(asked):
+        pinned[source.located.module].append(source)
     return pinned
 
 

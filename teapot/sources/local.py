@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -52,20 +52,28 @@ def signature_of(info: os.stat_result) -> Signature:
     return Signature(info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
-def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | None = None) -> OpenFile:
-    """Hash a file. ``label`` is its path in the lock.
+class Hashed(NamedTuple):
+    """The size and the SHA-256 of a file, and what it was then."""
+
+    size: int
+    sha256: str
+    signature: Signature
+
+
+def hash_file(path: Path, stopped: Callable[[], bool] = lambda: False, place: Place | None = None) -> Hashed:
+    """Hash a file; ``stopped`` says whether that is no longer wanted, and is asked now and then.
 
     Raises:
         SourceUnavailable: it is missing or cannot be read.
-        DataError: it is no regular file, or changed while it was hashed.
+        DataError: it is no regular file, or changed while it was hashed, which it also did where the hashing was stopped.
     """
     try:
         # without O_NONBLOCK a FIFO would wait for a writer instead of being refused
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as stream:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise DataError(f"'{shown(path)}' is not a regular file", place, "copy what it gives into a file")
-            size, digest = sha256_stream(stream)
+            size, digest = sha256_stream(stream, stopped)
             after = os.fstat(stream.fileno())
     except FileNotFoundError:
         raise SourceUnavailable(f"the file '{shown(path)}' does not exist", place, "check the path of the source") from None
@@ -73,7 +81,17 @@ def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | 
         raise SourceUnavailable(f"cannot read '{shown(path)}': {error.strerror}", place) from None
     if signature_of(before) != signature_of(after) or size != after.st_size:
         raise DataError("the file changed while it was hashed", Place(shown(path)), "run again when nothing writes to it")
-    return OpenFile(PinnedFile(label, size, digest, git_oid), path, shown(path), signature_of(after))
+    return Hashed(size, digest, signature_of(after))
+
+
+def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | None = None, hashed: Hashed | None = None) -> OpenFile:
+    """Pin a file to its bytes; it is hashed unless that was done. ``label`` is its path in the lock.
+
+    Raises:
+        SourceUnavailable, DataError: as :func:`hash_file` says.
+    """
+    hashed = hashed or hash_file(path, place=place)
+    return OpenFile(PinnedFile(label, hashed.size, hashed.sha256, git_oid), path, shown(path), hashed.signature)
 
 
 def find_files(origin: PathOrigin, folder: Path, *, confined: bool, place: Place | None) -> Iterator[tuple[Path, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from teapot.model import HubOrigin, PathOrigin, Pin, PinnedFile, UrlOrigin
 from teapot.progress import Report
 from teapot.registry import Located
 from teapot.settings import origin_settings
+from teapot.sources.ahead import Ahead
 from teapot.sources.local import OpenFile, find_files, pin_file
 from teapot.sources.retry import TIMEOUT
 
@@ -38,6 +41,7 @@ class Pinner:
         ask_moved: ask the Hub whether a locked branch has moved, once and without insisting.
         report: called with (file, bytes done, bytes in all) while something is downloaded.
         timeout: how many seconds a server may leave a request unanswered, or an answer at a standstill.
+        threads: how many local files are hashed at once.
     """
 
     def __init__(
@@ -48,11 +52,14 @@ class Pinner:
         report: Report | None = None,
         cache: Path | None = None,
         timeout: float = TIMEOUT,
+        threads: int = 1,
     ) -> None:
         self.offline = offline
         self.timeout = timeout
         self.ask_moved = ask_moved and not offline
         self.report = report
+        self._threads = threads
+        self._ahead = Ahead(1)
         self.cache = cache or cache_folder()
         self._hub: Hub | None = None
         self._asker: Hub | None = None
@@ -74,6 +81,12 @@ class Pinner:
 
             self._asker = Hub(retries=0, timeout=min(5, self.timeout))
         return self._asker
+
+    def pin_all(self, wanted: Sequence[tuple[Located, LockedSource | None]]) -> list[Pinned]:
+        """:meth:`pin` for each, in their order."""
+        with Ahead(self._threads) as self._ahead:
+            self._ahead.begin(path for located, _ in wanted for path in _local_files(located))
+            return [self.pin(located, old) for located, old in wanted]
 
     def pin(self, located: Located, old: LockedSource | None) -> Pinned:
         """Resolve a source; ``old`` is what the lock says of it, whose bytes are then demanded.
@@ -101,7 +114,7 @@ class Pinner:
 
     def _pin_local(self, located: Located, origin: PathOrigin) -> tuple[OpenFile, ...]:
         found = find_files(origin, located.folder, confined=located.via == "module", place=located.place)
-        return tuple(pin_file(path, label, located.place) for path, label in found)
+        return tuple(pin_file(path, label, located.place, hashed=self._ahead.found(path)) for path, label in found)
 
     def _pin_url(self, located: Located, origin: UrlOrigin) -> OpenFile:
         from teapot.sources.url import fetch_url
@@ -149,6 +162,15 @@ class Pinner:
                 self.ask_moved = False
         now = self._commits[key]
         return now if now != commit else None
+
+
+def _local_files(located: Located) -> Iterator[Path]:
+    """The local files of a source, if there are any; what is wrong with them is said when they are pinned."""
+    if isinstance(located.origin, PathOrigin):
+        with suppress(TeapotError):
+            yield from (
+                path for path, _ in find_files(located.origin, located.folder, confined=located.via == "module", place=located.place)
+            )
 
 
 def check_same(located: Located, old: Pin, new: Pin, *, names: bool) -> None:

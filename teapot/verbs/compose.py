@@ -79,14 +79,13 @@ class _Clock:
 
 def plan(config_path: Path, options: Options, watch: Watch | None = None, engine: Engine | None = None) -> Planned:
     """Read and count everything, write nothing."""
-    watch = watch or Watch()
+    watch, engine = watch or Watch(), engine or Engine()
     made = make_plan(
         config_path,
         options,
-        Pinner(offline=options.offline, timeout=options.timeout, report=watch.download),
+        Pinner(offline=options.offline, timeout=options.timeout, report=watch.download, threads=engine.workers),
         lambda config: _override_lock(config, None),
     )
-    engine = engine or Engine()
     with (
         scratch_folder(engine.tmp_dir) as folder,
         open_run(made, engine, folder / "run", watch.progress, options) as run,
@@ -146,7 +145,7 @@ class _Composing:
         self.started = time.time()
         self.clock = _Clock()
         self.options, self.watch, self.engine = options, watch, engine
-        pinner = Pinner(offline=options.offline, timeout=options.timeout, report=watch.download)
+        pinner = Pinner(offline=options.offline, timeout=options.timeout, report=watch.download, threads=engine.workers)
         self.plan = made = make_plan(config_path, options, pinner, lambda config: _override_lock(config, output))
         self.files = files = Files(output_path(made.config, output))
         refuse_foreign_lock(made, files)

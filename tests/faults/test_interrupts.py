@@ -78,12 +78,16 @@ def environ(project: Project) -> dict[str, str]:
 
 
 def start(project: Project, arguments: list[str]) -> subprocess.Popen[str]:
-    """A run in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HEED, *arguments],
-        cwd=project.root, env=environ(project), start_new_session=True, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, CODES),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    """A run in a session of its own, which inherits that interrupts wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", HEED, *arguments],
+            cwd=project.root, env=environ(project), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def until(happens: Callable[[], object]) -> None:

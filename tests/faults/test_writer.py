@@ -608,7 +608,7 @@ def test_a_file_that_changes_while_it_is_hashed(made: Made, monkeypatch: pytest.
 
     source = made.project.root / "modules/b/count/n/1.jsonl"
 
-    def slow(stream: BinaryIO) -> tuple[int, str]:
+    def slow(stream: BinaryIO, *_: object) -> tuple[int, str]:
         found = sha256_stream(stream)
         with source.open("ab") as writer:
             writer.write(b"\n")

@@ -229,7 +229,7 @@ def moments(bench: Bench) -> None:
     path = bench.project.write("a.jsonl", "x")
     hashing = local.sha256_stream
 
-    def hash_slowly(stream: IO[bytes]) -> tuple[int, str]:
+    def hash_slowly(stream: IO[bytes], *_: object) -> tuple[int, str]:
         path.write_text("xyz")
         return hashing(stream)
 
