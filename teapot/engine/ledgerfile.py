@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from teapot.engine.buckets import load
+from teapot.engine.arrays import joined
 from teapot.engine.copies import REASONS
 from teapot.engine.passa import DROP, drops_file
-from teapot.engine.passc import LEDGER, Shape, TaskInfo
+from teapot.engine.passc import Shape, TaskInfo, lines_file, rest_file, take_for_ledger
 from teapot.jsontext import canonical
 from teapot.ledger import schema
 
@@ -59,19 +59,15 @@ class LedgerMaker:
         self._stream.close()
 
     def lines(self, bucket: int) -> None:
-        self._bucket(f"lines-{bucket:05d}", f"content-{bucket:05d}", numbered=True)
+        self._bucket(lines_file(self.folder, bucket), numbered=True)
 
     def rest(self, buckets: int) -> None:
         for bucket in range(buckets):
-            self._bucket(f"rest-{bucket:05d}", f"restcontent-{bucket:05d}", numbered=False)
+            self._bucket(rest_file(self.folder, bucket), numbered=False)
 
-    def _bucket(self, rows_name: str, content_name: str, *, numbered: bool) -> None:
-        path = self.folder / content_name
-        self.content.update(path.read_bytes())
-        path.unlink()
-        path = self.folder / rows_name
-        rows = load(path, LEDGER)
-        path.unlink()
+    def _bucket(self, path: Path, *, numbered: bool) -> None:
+        rows, content = take_for_ledger(path)
+        self.content.update(content)
         if numbered != self._are_numbered:
             self._flush()
             self._are_numbered = numbered
@@ -84,10 +80,8 @@ class LedgerMaker:
 
     def _flush(self) -> None:
         """Write the entries of several buckets that wait to become a group."""
-        import numpy as np
-
         if self._waits:
-            self._rows(np.concatenate(self._waiting), self._are_numbered)
+            self._rows(joined(self._waiting), self._are_numbered)
         self._waiting.clear()
         self._waits = 0
 

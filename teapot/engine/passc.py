@@ -6,6 +6,7 @@ What a bucket's lines and left-out candidates mean for the ledger goes into file
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from teapot.engine.arrays import joined, order_by, pick
 from teapot.engine.batch import pairs, row_sizes, scatter
-from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket, save
+from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket
 from teapot.engine.compiled import CompiledMover, native
 from teapot.engine.copies import REASONS
 from teapot.engine.index import OWN_ID, entry_type
@@ -22,6 +23,7 @@ from teapot.engine.passa import Job
 from teapot.engine.passb import load_merged, merged_file
 from teapot.hashing import Keys
 from teapot.jsontext import canonical, canonical_text
+from teapot.writer import writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,12 +70,44 @@ def copies_file(folder: Path, bucket: int) -> Path:
     return folder / f"copies-{bucket:05d}"
 
 
-def reasons_file(folder: Path, bucket: int) -> Path:
-    return folder / f"reasons-{bucket:05d}"
+COPIES: list[tuple[str, Any]] = [("copies", "<u4"), ("reason", "u1")]
+"""Of each settled entry: how often it comes out, and the number of the reason if it does not."""
 
 
 def load_copies(folder: Path, bucket: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    return load(copies_file(folder, bucket), "<u4"), load(reasons_file(folder, bucket), "u1")
+    both = load(copies_file(folder, bucket), COPIES)
+    return both["copies"], both["reason"]
+
+
+def lines_file(folder: Path, bucket: int) -> Path:
+    """What the ledger wants to know of a bucket's lines."""
+    return folder / f"lines-{bucket:05d}"
+
+
+def rest_file(folder: Path, bucket: int) -> Path:
+    """The same of its candidates that are not written."""
+    return folder / f"rest-{bucket:05d}"
+
+
+_COUNT = struct.Struct("<Q")
+
+
+def save_for_ledger(path: Path, rows: NDArray[Any], content: bytes) -> None:
+    """Write entries, of the type LEDGER, and what is hashed of them."""
+    with writing(path), path.open("wb") as stream:
+        stream.write(_COUNT.pack(len(rows)))
+        stream.write(rows.tobytes())
+        stream.write(content)
+
+
+def take_for_ledger(path: Path) -> tuple[NDArray[Any], memoryview]:
+    """What :func:`save_for_ledger` wrote into a file, which is removed."""
+    import numpy as np
+
+    data = path.read_bytes()
+    path.unlink()
+    rows = np.frombuffer(data, LEDGER, _COUNT.unpack_from(data)[0], _COUNT.size)
+    return rows, memoryview(data)[_COUNT.size + rows.nbytes :]
 
 
 class Mover:
@@ -251,8 +285,7 @@ class Emitter:
             hashes = self._write_lines(entries, moved, data, place.write)
         rows = _ledger_rows(entries, ("copy",))
         rows["sha"] = np.frombuffer(hashes, dtype="V32")
-        save(folder / f"lines-{bucket:05d}", rows)
-        (folder / f"content-{bucket:05d}").write_bytes(self._content(rows, first_line))
+        save_for_ledger(lines_file(folder, bucket), rows, self._content(rows, first_line))
         self._left_out(bucket)
         self._clear(bucket)
         begins = offset + np.cumsum(sizes) - sizes
@@ -339,8 +372,7 @@ class Emitter:
         chosen = reasons > 0
         rows = _ledger_rows(pick(entries, chosen))
         rows["reason"] = reasons[chosen]
-        save(folder / f"rest-{bucket:05d}", rows)
-        (folder / f"restcontent-{bucket:05d}").write_bytes(self._rest_content(rows))
+        save_for_ledger(rest_file(folder, bucket), rows, self._rest_content(rows))
 
     def _rest_content(self, rows: NDArray[Any]) -> bytes:
         flat, digests = self.flat, rows["digest"].tobytes().hex()
@@ -362,7 +394,7 @@ class Emitter:
         folder, workers = self.shape.job.folder, self.shape.workers
         for kind in (DATA, MOVED_DATA, MOVED_INDEX):
             remove_bucket(folder, kind, bucket, workers)
-        for path in (merged_file(folder, bucket), copies_file(folder, bucket), reasons_file(folder, bucket)):
+        for path in (merged_file(folder, bucket), copies_file(folder, bucket)):
             path.unlink()
 
 

@@ -83,8 +83,9 @@ class Worker:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
+                [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # numpy's own threads have nothing to do here, and take a moment to do it
+            )  # fmt: skip
         except BaseException:
             os.close(ours[1])
             os.close(theirs[0])

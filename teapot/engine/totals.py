@@ -9,7 +9,7 @@ from typing import Any
 from teapot.engine.buckets import save
 from teapot.engine.copies import REASONS, copies_of
 from teapot.engine.passb import Rule, Settler, load_merged
-from teapot.engine.passc import TaskInfo, copies_file, reasons_file
+from teapot.engine.passc import COPIES, TaskInfo, copies_file
 from teapot.engine.scanned import Scanned
 from teapot.manifest import ModuleCount, SourceCount
 from teapot.settings import weight_settings
@@ -24,8 +24,8 @@ def count_bucket(settler: Settler, bucket: int, rules: list[Rule], infos: list[T
 
     folder = settler.job.folder
     entries = load_merged(folder, bucket)
-    copies = np.zeros(len(entries), dtype="<u4")
-    reasons = np.zeros(len(entries), dtype="u1")
+    both = np.zeros(len(entries), dtype=COPIES)
+    copies, reasons = both["copies"], both["reason"]
     owner = settler.modules[entries["task"]]
     for number, rule in enumerate(rules):
         mine = np.flatnonzero(owner == number)
@@ -34,8 +34,7 @@ def count_bucket(settler: Settler, bucket: int, rules: list[Rule], infos: list[T
             sources = settler.sources[chosen["task"]]
             copies[mine], reasons[mine] = copies_of(chosen, sources, rule, settler.keys[number])
             totals[number].add(chosen, sources, copies[mine], reasons[mine], infos)
-    save(copies_file(folder, bucket), copies)
-    save(reasons_file(folder, bucket), reasons)
+    save(copies_file(folder, bucket), both)
     return bool(((copies > 1) | ((copies > 0) & (entries["occurrence"] > 0))).any())
 
 

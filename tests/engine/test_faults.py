@@ -291,7 +291,7 @@ def test_a_full_disk(tmp_path: Path, tiny_disk: Path, rows: int, engine: str) ->
     ("step", "kind"),
     [
         ("_same_ids", "ids"), ("choose", "index"), ("choose", "data"), ("write", "drops"), ("write", "data"), ("write", "merged"),
-        ("write", "copies"), ("write", "reasons"), ("_places", "mindex"), ("_places", "mdata"),
+        ("write", "copies"), ("_places", "mindex"), ("_places", "mdata"),
     ],
 )  # fmt: skip
 def test_a_temporary_file_that_is_gone_is_no_empty_one(

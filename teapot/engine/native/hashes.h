@@ -313,22 +313,70 @@ static void sha256_both(uint32_t states[2][8], const uint8_t *const data[2], con
         sha256_blocks(states[i], data[i] + 64 * both, blocks[i] - both);
 }
 
-/* Two digests, one after the other. */
-static void sha256_of_two(const uint8_t *const data[2], const size_t sizes[2], uint8_t digests[64])
+/* A digest on its way: what is left of its whole blocks, and then what closes it. */
+typedef struct {
+    const uint8_t *at;
+    size_t blocks, closing;
+    uint8_t tail[128], *digest; /* no digest: there is none on its way */
+} Sha256Lane;
+
+/* Pieces of data that follow each other, each of which ends at a place; so many of them are begun. */
+typedef struct {
+    const uint8_t *data;
+    const size_t *ends;
+    size_t count, begun;
+    uint8_t *digests;
+} Sha256Pieces;
+
+static void sha256_begin(Sha256Pieces *pieces, Sha256Lane *lane, uint32_t state[8])
 {
-    uint32_t states[2][8];
-    uint8_t tails[2][128];
-    const uint8_t *const ends[2] = {tails[0], tails[1]};
-    size_t blocks[2], closing[2];
-    for (int i = 0; i < 2; i++) {
-        memcpy(states[i], SHA256_START, sizeof states[i]);
-        blocks[i] = sizes[i] / 64;
-        closing[i] = sha256_tail(data[i] + 64 * blocks[i], sizes[i], tails[i]);
+    lane->digest = NULL;
+    if (pieces->begun == pieces->count)
+        return;
+    const size_t from = pieces->begun ? pieces->ends[pieces->begun - 1] : 0, size = pieces->ends[pieces->begun] - from;
+    memcpy(state, SHA256_START, 8 * sizeof *state);
+    lane->at = pieces->data + from;
+    lane->blocks = size / 64;
+    lane->closing = sha256_tail(lane->at + size / 64 * 64, size, lane->tail);
+    lane->digest = pieces->digests + 32 * pieces->begun++;
+}
+
+/* The lane's next blocks were taken: on to what closes it, or to the next piece. */
+static void sha256_advance(Sha256Pieces *pieces, Sha256Lane *lane, uint32_t state[8], size_t blocks)
+{
+    lane->at += 64 * blocks;
+    lane->blocks -= blocks;
+    if (lane->blocks)
+        return;
+    if (lane->closing) {
+        lane->at = lane->tail;
+        lane->blocks = lane->closing;
+        lane->closing = 0;
+    } else {
+        sha256_put(state, lane->digest);
+        sha256_begin(pieces, lane, state);
     }
-    sha256_both(states, data, blocks);
-    sha256_both(states, ends, closing);
-    sha256_put(states[0], digests);
-    sha256_put(states[1], digests + 32);
+}
+
+/* The digests of all pieces: two on their way at once, as long as there are two. */
+static void sha256_pieces(Sha256Pieces pieces)
+{
+    Sha256Lane lanes[2];
+    uint32_t states[2][8];
+    for (int i = 0; i < 2; i++)
+        sha256_begin(&pieces, &lanes[i], states[i]);
+    while (lanes[0].digest != NULL && lanes[1].digest != NULL) {
+        const size_t both = lanes[0].blocks < lanes[1].blocks ? lanes[0].blocks : lanes[1].blocks;
+        sha256_twins(states, lanes[0].at, lanes[1].at, both);
+        for (int i = 0; i < 2; i++)
+            sha256_advance(&pieces, &lanes[i], states[i], both);
+    }
+    for (int i = 0; i < 2; i++)
+        while (lanes[i].digest != NULL) {
+            const size_t blocks = lanes[i].blocks;
+            sha256_blocks(states[i], lanes[i].at, blocks);
+            sha256_advance(&pieces, &lanes[i], states[i], blocks);
+        }
 }
 
 static const uint64_t BLAKE2B_START[8] = {

@@ -143,42 +143,32 @@ static int put_line(Buffer *out, const Entry *entry, const Piece parts[5], Piece
     return YES;
 }
 
-/* Lines on their way out: those in text that are hashed, and the one that waits for another, with which it is hashed at once. */
+/* Lines on their way out. */
 typedef struct {
-    Buffer text, hashes;
-    size_t waits_at, waits_size;
-    PyObject *write; /* write(memory): what comes next in the output */
+    Buffer text, ends, hashes; /* ends: where each line in text ends, a size_t each */
+    PyObject *write;           /* write(memory): what comes next in the output */
 } Lines;
 
-static void hash_waiting(Lines *self)
+static int end_line(Lines *self)
 {
-    if (self->waits_size)
-        sha256(self->text.at + self->waits_at, self->waits_size, self->hashes.at + self->hashes.size - DIGEST);
-    self->waits_size = 0;
-}
-
-/* The line that begins at from is complete. */
-static void hash_line_at(Lines *self, size_t from)
-{
-    const size_t size = self->text.size - from;
-    self->hashes.size += DIGEST;
-    if (self->waits_size) {
-        const uint8_t *const data[2] = {self->text.at + self->waits_at, self->text.at + from};
-        const size_t sizes[2] = {self->waits_size, size};
-        sha256_of_two(data, sizes, self->hashes.at + self->hashes.size - 2 * DIGEST);
-        self->waits_size = 0;
-    } else {
-        self->waits_at = from;
-        self->waits_size = size;
-    }
+    if (make_room(&self->ends, sizeof self->text.size) < 0)
+        return FAILED;
+    put(&self->ends, &self->text.size, sizeof self->text.size);
+    return YES;
 }
 
 static int write_lines(Lines *self)
 {
-    hash_waiting(self);
-    if (self->text.size && call_with_memory(self->write, self->text.at, self->text.size) < 0)
+    const size_t count = self->ends.size / sizeof(size_t);
+    if (count == 0)
+        return YES;
+    if (make_room(&self->hashes, count * DIGEST) < 0)
         return FAILED;
-    self->text.size = 0;
+    sha256_pieces((Sha256Pieces){self->text.at, (const size_t *)(const void *)self->ends.at, count, 0, self->hashes.at + self->hashes.size});
+    self->hashes.size += count * DIGEST;
+    if (call_with_memory(self->write, self->text.at, self->text.size) < 0)
+        return FAILED;
+    self->text.size = self->ends.size = 0;
     return YES;
 }
 
@@ -192,26 +182,25 @@ static PyObject *native_lines(PyObject *Py_UNUSED(module), PyObject *args)
     Py_ssize_t count;
     int columns;
     Piece entries, places, moved, parts[5], middle;
-    Lines lines = {{0}, {0}, 0, 0, NULL};
+    Lines lines = {{0}, {0}, {0}, NULL};
     if (!PyArg_ParseTuple(args, "nOOO(O!O!)O!iO", &count, &given[0], &given[1], &given[2], &PyTuple_Type, &files[0], &PyTuple_Type, &files[1],
                           &PyTuple_Type, &middles, &columns, &lines.write)
-        || rows_of(given[0], ENTRY, count, &entries) < 0 || rows_of(given[1], 8, count, &places) < 0 || rows_of(given[2], 1, count, &moved) < 0
-        || make_room(&lines.hashes, (size_t)count * DIGEST + 1) < 0)
+        || rows_of(given[0], ENTRY, count, &entries) < 0 || rows_of(given[1], 8, count, &places) < 0 || rows_of(given[2], 1, count, &moved) < 0)
         return NULL;
     Py_ssize_t number = 0;
     for (; number < count; number++) {
         const Entry entry = read_entry(entries.at + ENTRY * number);
-        const size_t from = lines.text.size;
         if (find_row(files[moved.at[number] != 0], &entry, parts) < 0 || item_of(middles, places.at, number, &middle) < 0
-            || put_line(&lines.text, &entry, parts, middle, columns) < 0)
+            || put_line(&lines.text, &entry, parts, middle, columns) < 0
+            || end_line(&lines) < 0)
             break;
-        hash_line_at(&lines, from);
         if (lines.text.size >= AT_ONCE && write_lines(&lines) < 0)
             break;
     }
     if (number == count && write_lines(&lines) == YES)
         result = PyBytes_FromStringAndSize((const char *)lines.hashes.at, (Py_ssize_t)lines.hashes.size);
     clear_buffer(&lines.text);
+    clear_buffer(&lines.ends);
     clear_buffer(&lines.hashes);
     return result;
 }

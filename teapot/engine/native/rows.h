@@ -14,6 +14,7 @@ typedef struct {
 
 typedef struct {
     PyObject *keep, *known[QUESTIONS]; /* what was asked, with the answers */
+    PyObject *last[QUESTIONS][2];      /* what was asked last, and its answer: often it is asked again */
     int number, count;
     uint64_t all;
     Field fields[MOST_FIELDS];
@@ -357,7 +358,7 @@ static int take_record(Rows *self, const Shape *shape, Line line)
 
 /* The answer to a question about the fields that it reads, whose JSON texts are joined to a list: ask(shape, question, list) is called once for each
    different list. A new reference. */
-static PyObject *answer(Rows *self, const Shape *shape, int question, PyObject *ask)
+static PyObject *answer(Rows *self, Shape *shape, int question, PyObject *ask)
 {
     Buffer *key = &self->spare;
     PyObject *known = shape->known[question];
@@ -370,6 +371,12 @@ static PyObject *answer(Rows *self, const Shape *shape, int question, PyObject *
         put(key, key->size ? "," : "[", 1);
         put_piece(key, self->asked[i]);
     }
+    PyObject **last = shape->last[question];
+    Piece before;
+    if (last[0] != NULL && piece_of(last[0], &before) == YES && before.size == key->size && (key->size == 0 || memcmp(before.at, key->at, key->size) == 0)) {
+        Py_INCREF(last[1]);
+        return last[1];
+    }
     PyObject *text = PyBytes_FromStringAndSize((const char *)key->at, (Py_ssize_t)key->size);
     if (text == NULL)
         return NULL;
@@ -380,7 +387,15 @@ static PyObject *answer(Rows *self, const Shape *shape, int question, PyObject *
         if (found != NULL && PyDict_Size(known) < REMEMBERED && PyDict_SetItem(known, text, found) < 0)
             Py_CLEAR(found);
     }
-    Py_DECREF(text);
+    if (found != NULL) {
+        Py_INCREF(found);
+        Py_XDECREF(last[0]);
+        Py_XDECREF(last[1]);
+        last[0] = text;
+        last[1] = found;
+    } else {
+        Py_DECREF(text);
+    }
     return found;
 }
 
@@ -400,7 +415,7 @@ static int keep_record(Rows *self, Candidate *one)
 
 /* A record that was taken: a candidate, or lost. Category and meta are JSON text; the licence is asked last, because it is counted from then on, and
    is a number, or why the row is lost. None says that the long way has something to say. */
-static int finish_record(Rows *self, const Shape *shape, PyObject *ask, PyObject *lose, uint64_t record, uint64_t line)
+static int finish_record(Rows *self, Shape *shape, PyObject *ask, PyObject *lose, uint64_t record, uint64_t line)
 {
     PyObject *answers[QUESTIONS] = {NULL};
     Candidate one = {0};
@@ -528,8 +543,11 @@ static PyObject *rows_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSE
 static void free_shape(Shape *shape)
 {
     Py_XDECREF(shape->keep);
-    for (int i = 0; i < QUESTIONS; i++)
+    for (int i = 0; i < QUESTIONS; i++) {
         Py_XDECREF(shape->known[i]);
+        Py_XDECREF(shape->last[i][0]);
+        Py_XDECREF(shape->last[i][1]);
+    }
     PyMem_Free(shape);
 }
 
