@@ -73,6 +73,61 @@ def test_sha256(plain: bool) -> None:
         assert built().sha256(data, plain) == hashlib.sha256(data).digest()
 
 
+def text_of_string(data: bytes) -> tuple[int, bytes] | None:
+    """What ``_native.text`` should say, by Python's own decoder."""
+    end = next((place for place, byte in enumerate(data) if byte < 0x20 or byte in b'"\\\\'), len(data))
+    try:
+        data[:end].decode()
+    except UnicodeDecodeError:
+        return None
+    return end, data[:end]
+
+
+BORDERS = bytes([0x00, 0x1F, 0x20, 0x22, 0x5C, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE0, 0xED, 0xF0, 0xF4, 0xFF])
+"""The bytes around which something changes."""
+
+
+@needed
+@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+def test_text(plain: bool) -> None:
+    """Every sequence of two bytes, and of up to four where something changes, across blocks of 16 and within them."""
+    check = built().text
+    twos = (bytes([one, two]) for one in range(256) for two in range(256))
+    threes = (bytes([one, two, three]) for one in range(0xDF, 0x100) for two in range(256) for three in BORDERS[6:15])
+    ends = BORDERS[5:14:2]
+    fours = (bytes([one, two, three, four]) for one in range(0xEF, 0xF6) for two in range(0x7F, 0xC1) for three in ends for four in ends)
+    around = (
+        (b"", b""),
+        (b"a" * 14, b""),
+        (b"a" * 15, b"b" * 20),
+        ("\u0436".encode() * 7, b'"'),
+        ("\u4e00".encode() * 5, "\u4e00".encode() * 6),
+        ("\U0001f600".encode() * 4, b""),
+    )
+    number = 0
+    for made in (twos, threes, fours):
+        for sequence in made:
+            number += 1
+            before, behind = around[number % len(around)]
+            data = before + sequence + behind
+            assert check(data, plain) == text_of_string(data), data
+
+
+@needed
+@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+def test_text_by_chance(plain: bool) -> None:
+    check = built().text
+    noise = random.Random(3)
+    letters = ["aZ ~\x7f", "\u00e9\u0436", "\u0800\u4e00\ud7ff\ue000\uffff", "\U00010000\U0001f600\U0010ffff", '\n"\\\\']
+    for _ in range(40_000):
+        some = "".join(noise.choices(letters, weights=[6, 3, 3, 2, 0.1])[0])
+        data = "".join(noise.choices(some + noise.choice(letters), k=noise.randrange(90))).encode()
+        if noise.random() < 0.3:
+            place = noise.randrange(len(data) + 1)
+            data = data[:place] + bytes([noise.choice(BORDERS)]) * noise.randrange(3) + data[place + noise.randrange(2) :]
+        assert check(data, plain) == text_of_string(data), data
+
+
 @needed
 @pytest.mark.parametrize("person", [b"", b"teapot/1", bytes(range(16))])
 def test_blake2b(person: bytes) -> None:

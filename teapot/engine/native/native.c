@@ -43,6 +43,27 @@ static PyObject *native_sha256(PyObject *Py_UNUSED(module), PyObject *args)
     return PyBytes_FromStringAndSize((const char *)digest, DIGEST);
 }
 
+/* text(data, plain) -> how much of it stands for itself in a JSON string, and the same as bytes that were copied; None where it is not UTF-8 before that.
+   With plain, without the processor's vectors. */
+static PyObject *native_text(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *data;
+    Py_ssize_t size;
+    int plain;
+    Buffer to = {0};
+    if (!PyArg_ParseTuple(args, "y#p", &data, &size, &plain) || make_room(&to, (size_t)size + 16) < 0)
+        return NULL;
+    choose_text(plain);
+    const size_t skipped = skip_text((const uint8_t *)data, (size_t)size), copied = copy_text((const uint8_t *)data, (size_t)size, to.at);
+    choose_text(0);
+    PyObject *result = copied != BAD_TEXT ? Py_BuildValue("ny#", (Py_ssize_t)skipped, to.at, (Py_ssize_t)copied)
+                       : skipped == BAD_TEXT ? Py_BuildValue("") : NULL;
+    clear_buffer(&to);
+    if (result == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_RuntimeError, "copying says otherwise than skipping");
+    return result;
+}
+
 /* blake2b(data, person of 16 bytes) -> digest of 16 bytes. */
 static PyObject *native_blake2b(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -67,6 +88,7 @@ static PyMethodDef functions[] = {
     {"count", native_count, METH_VARARGS, NULL},
     {"content", native_content, METH_VARARGS, NULL},
     {"sha256", native_sha256, METH_VARARGS, NULL},
+    {"text", native_text, METH_VARARGS, NULL},
     {"blake2b", native_blake2b, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -100,6 +122,7 @@ static PyType_Spec rows_spec = {"teapot.engine._native.Rows", sizeof(Rows), 0, P
 static int native_exec(PyObject *module)
 {
     choose_sha256(0);
+    choose_text(0);
     PyObject *types[] = {PyType_FromSpec(&buckets_spec), PyType_FromSpec(&rows_spec), PyType_FromSpec(&hasher_spec),
                          PyType_FromSpec(&checker_spec)};
     const char *names[] = {"Buckets", "Rows", "BlockHasher", "Checker"};

@@ -7,9 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "utf8.h"
 
 #ifndef PyBUF_READ
 #define PyBUF_READ 0x100 /* the limited interface names it from Python 3.11 on */
@@ -162,64 +160,6 @@ static int takes(Line *line, uint8_t byte)
 
 static int next_is(const Line *line, uint8_t byte) { return line->at < line->end && *line->at == byte; }
 
-/* How much stands for itself in a string in ASCII, up to the first byte that does not. */
-static size_t skip_plain(const uint8_t *from, size_t size)
-{
-    size_t done = 0;
-#if defined(__SSE2__)
-    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; size - done >= 16; done += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(from + done));
-        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-        const int found = _mm_movemask_epi8(odd);
-        if (found)
-            return done + (size_t)__builtin_ctz((unsigned)found);
-    }
-#endif
-    while (done < size && from[done] >= 0x20 && from[done] < 0x80 && from[done] != '"' && from[done] != '\\')
-        done++;
-    return done;
-}
-
-/* Copy what stands for itself in a string in ASCII, up to the first byte that does not, and say how much it was. There is room for 16 bytes more. */
-static size_t copy_plain(const uint8_t *from, size_t size, uint8_t *to)
-{
-    size_t done = 0;
-#if defined(__SSE2__)
-    const __m128i space = _mm_set1_epi8(0x20), quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; size - done >= 16; done += 16) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(from + done));
-        /* as signed numbers, bytes from 0x80 on are below the space too */
-        const __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-        const int found = _mm_movemask_epi8(odd);
-        _mm_storeu_si128((__m128i *)(to + done), bytes);
-        if (found)
-            return done + (size_t)__builtin_ctz((unsigned)found);
-    }
-#endif
-    for (; done < size && from[done] >= 0x20 && from[done] < 0x80 && from[done] != '"' && from[done] != '\\'; done++)
-        to[done] = from[done];
-    return done;
-}
-
-static int continues(uint8_t byte) { return (byte & 0xc0) == 0x80; }
-
-/* How long the UTF-8 sequence is that begins here, 0 if it is not valid (RFC 3629). */
-static size_t sequence_length(const uint8_t *at, size_t left)
-{
-    if (at[0] < 0xc2 || left < 2 || !continues(at[1]))
-        return 0;
-    if (at[0] < 0xe0)
-        return 2;
-    if (left < 3 || !continues(at[2]))
-        return 0;
-    if (at[0] < 0xf0)
-        return (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ? 0 : 3;
-    if (left < 4 || !continues(at[3]) || at[0] > 0xf4)
-        return 0;
-    return (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ? 0 : 4;
-}
-
 /* Four hexadecimal digits, or -1. */
 static int32_t four_digits(const uint8_t *at)
 {
@@ -307,26 +247,18 @@ static int put_string(Line *line, Buffer *out)
     *to++ = '"';
     line->at++;
     for (;;) {
-        const size_t plain = copy_plain(line->at, (size_t)(line->end - line->at), to);
+        const size_t plain = copy_text(line->at, (size_t)(line->end - line->at), to);
+        if (plain == BAD_TEXT)
+            return NO;
         line->at += plain;
         to += plain;
         if (line->at == line->end || *line->at < 0x20)
             return NO;
         if (*line->at == '"')
             break;
-        if (*line->at == '\\') {
-            to = put_escape(line, to);
-            if (to == NULL)
-                return NO;
-            continue;
-        }
-        do {
-            const size_t length = sequence_length(line->at, (size_t)(line->end - line->at));
-            if (length == 0)
-                return NO;
-            for (size_t i = 0; i < length; i++)
-                *to++ = *line->at++;
-        } while (line->at < line->end && *line->at >= 0x80);
+        to = put_escape(line, to);
+        if (to == NULL)
+            return NO;
     }
     *to++ = '"';
     line->at++;
@@ -359,22 +291,16 @@ static int takes_canonical_string(Line *line, Piece *text)
         return NO;
     const uint8_t *from = ++line->at;
     for (;;) {
-        line->at += skip_plain(line->at, (size_t)(line->end - line->at));
+        const size_t plain = skip_text(line->at, (size_t)(line->end - line->at));
+        if (plain == BAD_TEXT)
+            return NO;
+        line->at += plain;
         if (line->at == line->end || *line->at < 0x20)
             return NO;
         if (*line->at == '"')
             break;
-        if (*line->at == '\\') {
-            if (!takes_canonical_escape(line))
-                return NO;
-            continue;
-        }
-        do {
-            const size_t length = sequence_length(line->at, (size_t)(line->end - line->at));
-            if (length == 0)
-                return NO;
-            line->at += length;
-        } while (line->at < line->end && *line->at >= 0x80);
+        if (!takes_canonical_escape(line))
+            return NO;
     }
     *text = (Piece){from, (size_t)(line->at - from)};
     line->at++;
