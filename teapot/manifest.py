@@ -303,7 +303,6 @@ def _check_sums(manifest: Manifest, top: Field) -> None:
         if "/" in output.file or "/" in manifest.ledger.file:
             top["outputs"].fail("names a file in another folder")
         _check_parts(output, top["outputs"])
-    from teapot.manifest_sums import disagreements  # it needs to know much that workers, who read no manifest, do without
 
     found = [Problem(f"{path} of the manifest {what}", Place(top.file)) for path, what in disagreements(manifest)]
     if found:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from teapot.mapping import KIND_KEYS, MESSAGE_KEYS
+from teapot.mapping.row import KIND_KEYS, MESSAGE_KEYS
 from teapot.model import MAX_INTEGER, Multiplier, Rows, Share, Weight
 from teapot.rowform import CONTROL_TOKENS_VERSION, RowForm
 from teapot.sampling import WeightError, targets

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teapot.jsontext import JsonError, canonical, decode
-from teapot.mapping import KIND_KEYS, MESSAGE_KEYS
+from teapot.mapping.row import KIND_KEYS, MESSAGE_KEYS
 from teapot.model import Kind
 
 CONTROL_TOKENS_VERSION = 1

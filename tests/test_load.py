@@ -14,7 +14,7 @@ from datasets.exceptions import DatasetGenerationError
 import teapot
 from teapot.errors import CheckFailed
 from teapot.hashing import Keys
-from teapot.mapping import Row, digest_payload
+from teapot.mapping.row import Row, digest_payload
 from tests.helpers import Done, Project, read_rows, succeeds, use_datasets_cache
 
 TOOLS = '[{"function":{"description":"Tell the time.","name":"now","parameters":{"properties":{},"type":"object"}},"type":"function"}]'

@@ -28,7 +28,9 @@ from teapot.config import load_config
 from teapot.configs_modules import SOURCE_USE_KEYS, USE_KEYS
 from teapot.filters import compile_filters
 from teapot.jsontext import decode
-from teapot.mapping import Row, build_license, build_mapper
+from teapot.mapping.build import build_mapper
+from teapot.mapping.licence import build_license
+from teapot.mapping.row import Row
 from teapot.mapping.template_filters import FILTERS
 from teapot.model import Module, PathOrigin
 from teapot.rowcheck import check_row

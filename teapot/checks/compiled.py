@@ -13,7 +13,8 @@ import msgspec
 
 from teapot.checks.ledger import Entries
 from teapot.engine.buckets import BucketFiles, most_held
-from teapot.engine.compiled import SPACES, TOKENS, native, roles_of
+from teapot.engine.built import native
+from teapot.engine.compiled import SPACES, TOKENS, roles_of
 from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical, decode
 from teapot.mapping.row import ROLES

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple, TypeAlias
 from teapot.checks.arrow import be_frugal, numbers, valid
 from teapot.checks.ledgertext import Formatter
 from teapot.checks.text import counts_text
-from teapot.engine.compiled import native
+from teapot.engine.built import native
 from teapot.engine.pool import Report
 from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.ledger import INTEGERS, NAMES, REQUIRED, Entry
-from teapot.manifest import Manifest
 
-BATCH = 2048
+BATCH = 4096
 """How many entries are in memory at once."""
 
 _NO_HASH = bytes(32)
@@ -28,6 +27,16 @@ _NO_HASH = bytes(32)
 
 Unhex: TypeAlias = Callable[[bytes], "bytes | None"]
 """Bytes from small hexadecimal digits; nothing from anything else."""
+
+
+class Said(NamedTuple):
+    """What the manifest says that the ledger must come to: the output's lines, the ledger's entries and their digest; and by module how many rows were
+    dropped for each reason, and how many of each source were kept."""
+
+    rows: int
+    entries: int
+    content_sha256: str
+    modules: dict[str, tuple[dict[str, int], dict[str, int]]]
 
 
 class Entries(NamedTuple):
@@ -120,26 +129,25 @@ class LedgerWalk:
             _add(self._dropped, batch, "module", "reason", ~of_lines)
         return extra
 
-    def finish(self, manifest: Manifest) -> Iterator[Problem]:
+    def finish(self, said: Said) -> Iterator[Problem]:
         """Everything in which the ledger and the manifest do not agree."""
         extra = self._read_rest()
         place = Place(self._name)
-        if extra or self._line != manifest.rows:
+        if extra or self._line != said.rows:
             listed = self._line + extra
-            other = f"the output has {self._line}" if listed == manifest.rows else f"the manifest says {manifest.rows}"
+            other = f"the output has {self._line}" if listed == said.rows else f"the manifest says {said.rows}"
             yield Problem(f"the ledger has entries for {listed} lines; {other}", place, "compose again")
         if self._broken:
             yield Problem(f"the ledger is not in order: {self._broken}", place, "compose again")
-        if (self._count, self._content.hexdigest()) != (manifest.ledger.rows, manifest.ledger.content_sha256):
+        if (self._count, self._content.hexdigest()) != (said.entries, said.content_sha256):
             yield Problem("the ledger's content does not have the digest that the manifest names", place, "restore it, or compose again")
-        for module, count in manifest.modules.items():
+        for module, (drops, expected) in said.modules.items():
             dropped = {reason: number for (owner, reason), number in sorted(self._dropped.items()) if owner == module}
-            kept = {source: self._kept[module, source] for source in count.sources}
-            expected = {source: said.kept for source, said in count.sources.items()}
-            if dropped != dict(count.dropped) or kept != expected:
+            kept = {source: self._kept[module, source] for source in expected}
+            if dropped != drops or kept != expected:
                 yield Problem(
                     f"the ledger has of module '{module}' the rows {counts_text(kept)} and dropped {counts_text(dropped)}; "
-                    f"the manifest says {counts_text(expected)} and {counts_text(count.dropped)}",
+                    f"the manifest says {counts_text(expected)} and {counts_text(drops)}",
                     place,
                     "compose again",
                 )
@@ -152,7 +160,7 @@ class LedgerCrew:
         self._walk = walk
 
     def call(self, name: str, argument: Any, report: Report) -> Any:
-        """``take`` so many entries, or ``finish`` with a manifest: the problems, and what kept the ledger from being read to its end."""
+        """``take`` so many entries, or ``finish`` with what was :class:`Said`: the problems, and what kept the ledger from being read to its end."""
         if name == "take":
             return self._walk.take(argument)
         assert name == "finish"
@@ -248,6 +256,8 @@ def _unhexer() -> Unhex:
 
 
 def _joined(parts: list[Entries]) -> Entries:
+    import numpy as np
+
     if len(parts) == 1:
         return parts[0]
     whole = Entries(
@@ -256,7 +266,7 @@ def _joined(parts: list[Entries]) -> Entries:
     for part in parts:
         base = len(whole.origins)
         whole.origins.extend(part.origins)
-        whole.origin.extend(number + base for number in part.origin)
+        whole.origin.frombytes((np.frombuffer(part.origin, dtype=np.int64) + base).tobytes())
         whole.records.extend(part.records)
         whole.occurrences.extend(part.occurrences)
         whole.copies.extend(part.copies)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from teapot.checks.arrow import literal, numbers, strings, valid
-from teapot.engine.compiled import native
+from teapot.engine.built import native
 from teapot.jsontext import canonical_text
 from teapot.ledger import INTEGERS, NAMES
 

@@ -20,7 +20,7 @@ from teapot.checks.bytes import Blocks, Range, Sent, wrong_bytes, wrong_files
 from teapot.checks.content import Content
 from teapot.checks.findings import MAX_PROBLEMS, Findings, Step
 from teapot.checks.ids import partition_bits
-from teapot.checks.ledger import MakeLedgerCrew
+from teapot.checks.ledger import MakeLedgerCrew, Said
 from teapot.checks.ranges import MISPLACED, Job, MakeCrew, OrderPlace, Outcome, Request
 from teapot.checks.rows import Checked, line_checker
 from teapot.checks.text import counts_text
@@ -107,7 +107,7 @@ class _Run:
                 rows += sum(one.counts.values())
                 done = min(done + self.block, size)
                 progress(Tick("check", rows, done, done / max(size, 1)))
-        ending = self.walk.begin("finish", self.job.manifest) if self.error is None else None
+        ending = self.walk.begin("finish", _said(self.job.manifest)) if self.error is None else None
         self.pool.all("checked", None)
         self._find_repeated_ids()
         result = Result(
@@ -204,3 +204,11 @@ def _wrong_counts(name: str, manifest: Manifest, counts: Counter[tuple[str, str,
                 Place(name),
                 "compose again",
             )
+
+
+def _said(manifest: Manifest) -> Said:
+    modules = {
+        name: (dict(count.dropped), {source: said.kept for source, said in count.sources.items()})
+        for name, count in manifest.modules.items()
+    }
+    return Said(manifest.rows, manifest.ledger.rows, manifest.ledger.content_sha256, modules)

@@ -16,8 +16,7 @@ import msgspec
 from teapot.checks.compiled import SHORT, compiled_checker, is_canonical_quoted, is_canonical_text
 from teapot.jsontext import JsonError, canonical, decode
 from teapot.manifest import Manifest
-from teapot.mapping import KIND_KEYS, Row, RowError, digest_payload
-from teapot.mapping.row import SPACE
+from teapot.mapping.row import KIND_KEYS, SPACE, Row, RowError, digest_payload
 from teapot.model import Kind
 from teapot.rowcheck import check_row, find_control_token
 from teapot.rowform import shape_error

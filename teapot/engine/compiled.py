@@ -5,16 +5,14 @@ It is there where it could be built, and ``TEAPOT_NATIVE=0`` in the environment 
 
 from __future__ import annotations
 
-import hashlib
-import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from teapot.engine.batch import Found
 from teapot.engine.buckets import DATA, IDS, INDEX, BucketFiles, bucket_sizes, most_held
+from teapot.engine.built import native
 from teapot.hashing import BLOCK, BlockHasher
 from teapot.jcs import canonical_plain
 from teapot.mapping.row import SPACE
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 Ask: TypeAlias = Callable[[int, int, bytes], Any]
 Lose: TypeAlias = "Callable[[Lost, int, int], None]"
 
-INTERFACE: Final = 4
-"""What the build must say that it offers: an older one, left over in a checkout, is not used."""
-
 MOST_FIELDS: Final = 64
 """How many fields a shape may have that compiled code takes."""
 
@@ -43,24 +38,10 @@ KINDS: Final = (DATA, INDEX, IDS)
 # As they stand in JSON text.
 SPACES: Final = tuple(canonical_plain(space)[1:-1] for space in SPACE)
 TOKENS: Final = tuple(canonical_plain(token)[1:-1] for token in CONTROL_TOKENS_V1)
-_PROBE: Final = bytes(range(200))
 _TRAITS: Final = {"user": 1, "assistant": 1 | 2}
 """Of a role: its text must not be blank; it answers."""
 
 assert all(token[:1] in (b"<", b"[") and b"\\" not in token for token in TOKENS)  # as the compiled search for them supposes
-
-
-def native() -> Any | None:
-    """The compiled module, if it is there, wanted, and what this code expects, with hashes that are right on this processor."""
-    if os.environ.get("TEAPOT_NATIVE") == "0":
-        return None
-    try:
-        found = import_module("teapot.engine._native")
-    except ImportError:
-        return None
-    if getattr(found, "INTERFACE", 0) != INTERFACE or found.sha256(_PROBE, False) != hashlib.sha256(_PROBE).digest():
-        return None
-    return found
 
 
 def counter(byte: bytes) -> Callable[[bytes], int]:

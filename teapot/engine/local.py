@@ -30,7 +30,7 @@ from teapot.engine.tasks import cut
 from teapot.engine.totals import Totals
 from teapot.errors import OutputError, TeapotError
 from teapot.manifest import ModuleCount
-from teapot.mapping import MESSAGE_KEYS
+from teapot.mapping.row import MESSAGE_KEYS
 from teapot.progress import Progress, Tick, quiet
 from teapot.project import shown
 from teapot.rowform import RowForm

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from teapot.engine.batch import Spreader
-from teapot.engine.compiled import CompiledBatch, CompiledSpreader, native
+from teapot.engine.built import native
+from teapot.engine.compiled import CompiledBatch, CompiledSpreader
 from teapot.engine.planning import PlannedModule
 from teapot.engine.rowmaker import SAMPLE, Lost, Made, RowMaker, Seen, seen_by
 from teapot.engine.shortway import PLAIN_DEPTH, Plain, ShortWay, short_way

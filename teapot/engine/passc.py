@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from teapot.engine.arrays import joined, order_by, pick
 from teapot.engine.batch import pairs, row_sizes, scatter
 from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket
-from teapot.engine.compiled import CompiledMover, native
+from teapot.engine.built import native
+from teapot.engine.compiled import CompiledMover
 from teapot.engine.copies import REASONS
 from teapot.engine.index import OWN_ID, entry_type
 from teapot.engine.passa import Job

@@ -14,7 +14,7 @@ from teapot.checking import MAX_PROBLEMS
 from teapot.config import load_config
 from teapot.errors import CheckFailed, ConfigError, Place, Problem, Problems
 from teapot.lock import MAX_LOCK, Lock, LockedModule, LockedSource, compare, parse_lock
-from teapot.mapping import build_mapper
+from teapot.mapping.build import build_mapper
 from teapot.model import Config, Filter, Format, HubOrigin, Kind, Module, ModuleUse, Pin, PinnedFile, Source, SourceUse
 from teapot.project import Project, find_project, followed, read_bytes, read_text, shown
 from teapot.registry import Located, Locations, Registry

@@ -16,10 +16,10 @@ from teapot.errors import ConfigError, Problem
 from teapot.filters import compile_filters
 from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical
-from teapot.mapping import KIND_KEYS, MESSAGE_KEYS, Row, RowError, build_mapper, digest_payload
+from teapot.mapping.build import build_mapper
 from teapot.mapping.licence import build_license, license_columns
 from teapot.mapping.paths import MISSING, columns_of, getter
-from teapot.mapping.row import drop_nulls
+from teapot.mapping.row import KIND_KEYS, MESSAGE_KEYS, Row, RowError, digest_payload, drop_nulls
 from teapot.model import Filter, Json, Module, Record
 from teapot.rowcheck import check_row
 

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from teapot.engine.rowmaker import Lost, RowMaker, filtered
-from teapot.mapping import Row, RowError
 from teapot.mapping.conversation import CALL_ROLE, Conversation, Style, build_conversation
 from teapot.mapping.message import THINK_OPEN
-from teapot.mapping.row import SPACE
+from teapot.mapping.row import SPACE, Row, RowError
 from teapot.model import MAX_INTEGER, Json
 from teapot.rowcheck import find_control_token
 

@@ -14,7 +14,7 @@ from teapot.engine.planning import Options, Plan, load_modules, lock_of, lock_pa
 from teapot.errors import ConfigError, DataError, Problems, TeapotError, redacted
 from teapot.filters import compile_filters
 from teapot.lock import Lock
-from teapot.mapping import build_mapper
+from teapot.mapping.build import build_mapper
 from teapot.model import BadRows, Config, HubOrigin, LicenseSpec, Module, ModuleUse, PathOrigin, UrlOrigin
 from teapot.progress import Report
 from teapot.project import Project, find_project, shown

@@ -18,7 +18,8 @@ from teapot.checks.ids import IdMarks, repeated_ids
 from teapot.checks.ledger import LedgerWalk, _python_unhex
 from teapot.checks.output import Effort, Result, check_output
 from teapot.checks.ranges import Job, RangeCrew
-from teapot.engine.compiled import counter, native
+from teapot.engine.built import native
+from teapot.engine.compiled import counter
 from teapot.ledger import Entry
 from teapot.manifest import parse_manifest
 from teapot.verbs.validate import content_of

@@ -17,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teapot.checks.rows import FullCheck, chat_check, compiled_check
-from teapot.engine import compiled, passa
+from teapot.engine import built as the_build
+from teapot.engine import passa
 from teapot.engine.buckets import load
-from teapot.engine.compiled import MOST_ROLES, CompiledSpreader, Hasher, native, roles_of
+from teapot.engine.built import native
+from teapot.engine.compiled import MOST_ROLES, CompiledSpreader, Hasher, roles_of
 from teapot.engine.index import entry_type, identity_type
 from teapot.engine.local import Engine
 from teapot.engine.passc import LEDGER
@@ -304,12 +306,12 @@ def test_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_older_build_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "teapot.engine._native", SimpleNamespace(INTERFACE=compiled.INTERFACE - 1))
+    monkeypatch.setitem(sys.modules, "teapot.engine._native", SimpleNamespace(INTERFACE=the_build.INTERFACE - 1))
     assert native() is None
 
 
 def test_a_build_with_wrong_hashes_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = SimpleNamespace(INTERFACE=compiled.INTERFACE, sha256=lambda data, plain: bytes(32))
+    wrong = SimpleNamespace(INTERFACE=the_build.INTERFACE, sha256=lambda data, plain: bytes(32))
     monkeypatch.setitem(sys.modules, "teapot.engine._native", wrong)
     assert native() is None
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from teapot.engine import passa
-from teapot.engine.compiled import CompiledBatch, native
+from teapot.engine.built import native
+from teapot.engine.compiled import CompiledBatch
 from teapot.engine.local import _limits
 from teapot.engine.passa import Job, Outcome, Scanner
 from teapot.engine.planning import Options, PlannedModule, make_plan

@@ -18,7 +18,7 @@ import pytest
 
 from teapot.errors import CheckFailed, Exit, TeapotError
 from teapot.ledger import Entry
-from teapot.mapping import Row, digest_payload
+from teapot.mapping.row import Row, digest_payload
 from tests.faults import tiny
 from tests.faults.report import Tally, proves
 from tests.faults.tiny import Document, Made, chat, greetings, made_of

@@ -7,7 +7,9 @@ from pathlib import Path
 from teapot.config import load_config
 from teapot.errors import ConfigError, Place
 from teapot.jsontext import JsonError, canonical, decode
-from teapot.mapping import RowError, build_mapper, compile_template
+from teapot.mapping.build import build_mapper
+from teapot.mapping.row import RowError
+from teapot.mapping.templates import compile_template
 from teapot.model import Config, Module
 from teapot.modules import parse_module
 from teapot.settings import config_settings, module_settings, settings_digest

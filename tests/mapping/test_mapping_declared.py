@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from teapot.errors import ConfigError, Place
-from teapot.mapping import RowError, build_license, build_mapper, license_columns
+from teapot.mapping.build import build_mapper
+from teapot.mapping.licence import build_license, license_columns
+from teapot.mapping.row import RowError
 from teapot.model import Format, LicenseSpec, Text, Turn
 
 PLACE = Place("module.yaml", 9)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from teapot.errors import ConfigError, Place
-from teapot.mapping import FORMAT_COLUMNS, RowError, build_mapper
+from teapot.mapping.build import build_mapper
+from teapot.mapping.columns import FORMAT_COLUMNS
 from teapot.mapping.formats import FORMATS
+from teapot.mapping.row import RowError
 from teapot.model import Format, Text, Turn
 
 QA = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from teapot.errors import ConfigError
-from teapot.mapping import RowError, build_mapper
+from teapot.mapping.build import build_mapper
 from teapot.mapping.conversation import SPEAKERS
+from teapot.mapping.row import RowError
 from teapot.model import Format
 
 CALL = {"type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}

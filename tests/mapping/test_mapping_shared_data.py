@@ -10,7 +10,9 @@ import pytest
 
 from teapot.filters import compile_filters
 from teapot.jsontext import decode
-from teapot.mapping import RowError, build_license, build_mapper, digest_payload
+from teapot.mapping.build import build_mapper
+from teapot.mapping.licence import build_license
+from teapot.mapping.row import RowError, digest_payload
 from teapot.model import Filter, Format, LicenseSpec, Text, Turn
 from teapot.rowcheck import check_row
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teapot.errors import ConfigError, Place
-from teapot.mapping import RowError, compile_template
 from teapot.mapping import templates as language
+from teapot.mapping.row import RowError
 from teapot.mapping.template_filters import cased
+from teapot.mapping.templates import compile_template
 
 RECORD = {
     "q": " Why? ",

@@ -26,7 +26,7 @@ from teapot.hashing import sha256_hex
 from teapot.jcs import canonical
 from teapot.jsondoc import parse_document
 from teapot.jsontext import JsonError, decode_strictly
-from teapot.mapping import build_mapper
+from teapot.mapping.build import build_mapper
 from teapot.mapping.row import Row, RowError
 from teapot.model import Filter, Format, HubOrigin, LicenseSpec, Module, Multiplier, PathOrigin, Prepare, Share, Text, Turn, Weight
 from teapot.rowcheck import check_row

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "ledger-content-not-compared", "G2", "the ledger's content is not compared with its digest in the manifest",
         LEDGER,
-        "        if (self._count, self._content.hexdigest()) != (manifest.ledger.rows, manifest.ledger.content_sha256):",
+        "        if (self._count, self._content.hexdigest()) != (said.entries, said.content_sha256):",
         "        if False:",
         (f"{TAMPER}::test_a_ledger_of_another_content",),
     ),

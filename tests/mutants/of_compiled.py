@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 NATIVE = "teapot/engine/native"
 WALK, CHECKER, LEDGER, ROWS = f"{NATIVE}/walk.h", f"{NATIVE}/checker.h", f"{NATIVE}/ledger.h", f"{NATIVE}/rows.h"
 LINES, BLOCKS, TEXT = f"{NATIVE}/lines.h", f"{NATIVE}/blockhasher.h", f"{NATIVE}/text.h"
+UTF8, HASHES = f"{NATIVE}/utf8.h", f"{NATIVE}/hashes.h"
 CHECKS, ENGINE, SHORT = "tests/checks/test_compiled.py", "tests/engine/test_native.py", "tests/engine/test_shortway.py"
 
 MUTANTS = (
@@ -63,8 +64,23 @@ MUTANTS = (
     ),
     Mutant(
         "compiled-utf8-passes", "G10", "half a surrogate pair in UTF-8 is accepted",
-        TEXT, "(at[0] == 0xed && at[1] > 0x9f)", "0",
-        (f"{ENGINE}::test_every_escape",),
+        UTF8, "(at[0] == 0xed && at[1] > 0x9f)", "0",
+        (f"{ENGINE}::test_text",),
+    ),
+    Mutant(
+        "compiled-vectors-pass-surrogates", "G10", "half a surrogate pair in UTF-8 is accepted by the code with vectors",
+        UTF8, "ANY_LEAD | TOO_LARGE | OVERLONG_4 | SURROGATE,", "ANY_LEAD | TOO_LARGE | OVERLONG_4,",
+        (f"{ENGINE}::test_text",),
+    ),
+    Mutant(
+        "compiled-vectors-pass-the-end", "G10", "a character in UTF-8 that a quotation mark cuts short is accepted by the code with vectors",
+        UTF8, "            wrong = _mm_or_si128(wrong, mistakes(bytes, before));\n            return", "            return",
+        (f"{ENGINE}::test_text", f"{ENGINE}::test_text_by_chance"),
+    ),
+    Mutant(
+        "compiled-hashes-exchanged", "G2", "the hashes of two lines that are made at once are exchanged",
+        HASHES, "    lane->digest = pieces->digests + 32 * pieces->begun++;", "    lane->digest = pieces->digests + 32 * (pieces->begun ^ (pieces->begun + 1 < pieces->count));\n    pieces->begun++;",
+        (f"{ENGINE}::test_whole_runs",),
     ),
     Mutant(
         "compiled-ledger-text", "G2", "the sign of a negative number in a ledger is left out of its content",

@@ -32,6 +32,11 @@ MUTANTS = (
         ("tests/test_sampling.py::test_rows",),
     ),
     Mutant(
+        "ties-in-any-order", "G1", "entries with the same first half of a key stand in any order",
+        "teapot/engine/arrays.py", "    if same.any():", "    if False:",
+        ("tests/engine/test_arrays.py::test_order",),
+    ),
+    Mutant(
         "order-without-occurrence", "G1", "the order key of a row does not hold its occurrence, so that equal rows stand side by side",
         HASHING,
         'self._order.copy()\n        state.update(digest + struct.pack(">QI", occurrence, copy))',

@@ -16,6 +16,11 @@ MUTANTS = (
         (f"{HUB_TESTS}::test_wrong_bytes_on_the_way_are_fetched_again_once",),
     ),
     Mutant(
+        "hashes-ahead-exchanged", "G12", "a hash that was made before it was asked for is taken for another file's",
+        "teapot/sources/ahead.py", "self._hashed.pop(path, None)", "self._hashed.pop(next(iter(self._hashed), path), None)",
+        ("tests/sources/test_ahead.py",),
+    ),
+    Mutant(
         "hash-of-a-url-file-skipped", "G12", "a file of a URL is taken as it comes",
         URL, "                if got != origin.sha256:", "                if False:",
         (f"{URL_TESTS}::test_other_bytes_are_refused_and_not_kept",),
