@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import weakref
 from collections.abc import Sequence
 from io import FileIO
@@ -32,6 +33,10 @@ HELD = {DATA: 24 * 1024 * 1024}
 HELD_ELSE = 6 * 1024 * 1024
 
 
+MOST_OPEN = 512
+"""How many files of a kind are kept open, at most."""
+
+
 def bucket_file(folder: Path, kind: str, worker: int, bucket: int) -> Path:
     return folder / f"{kind}-{bucket:05d}-{worker:03d}"
 
@@ -49,12 +54,8 @@ def bucket_sizes(folder: Path, kind: str, worker: int, buckets: int) -> list[int
 
 def most_open() -> int:
     """How many files of a kind are kept open: an eighth of what the system lets this process have."""
-    try:
-        import resource
-    except ImportError:  # no Unix
-        return 16
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 128 if soft == resource.RLIM_INFINITY else max(min(soft // 8, 128), 1)
+    return MOST_OPEN if soft == resource.RLIM_INFINITY else max(min(soft // 8, MOST_OPEN), 1)
 
 
 class BucketFiles:

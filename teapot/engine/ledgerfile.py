@@ -51,7 +51,9 @@ class LedgerMaker:
 
         self._stream = self.path.open("xb")
         names = [field.name for field in schema() if pa.types.is_dictionary(field.type)]  # hashes do not repeat
-        self._writer = pq.ParquetWriter(self._stream, schema(), compression="zstd", use_dictionary=names, write_statistics=False, data_page_size=1 << 17)
+        self._writer = pq.ParquetWriter(
+            self._stream, schema(), compression="zstd", use_dictionary=names, write_statistics=False, data_page_size=1 << 17
+        )
         return self
 
     def __exit__(self, *_: object) -> None:

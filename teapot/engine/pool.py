@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from typing import Any, Protocol
 from teapot.errors import OutputError, TeapotError
 
 Report = Callable[[int], None]
+
+FILES = 4096
+"""How many files a worker may have open."""
 
 
 class Crew(Protocol):
@@ -219,6 +223,7 @@ def _ending(code: int) -> str:
 
 def serve(requests_handle: int, answers_handle: int) -> None:
     """A worker's life: make its crew, answer requests until there are no more."""
+    _allow_files()
     requests = Connection(requests_handle, writable=False)
     answers = Connection(answers_handle, readable=False)
     try:
@@ -230,6 +235,14 @@ def serve(requests_handle: int, answers_handle: int) -> None:
             _answer(crew, name, argument, answers)
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _allow_files() -> None:
+    """Let this process have more files open than the usual 1,024, where the system's limit for all leaves that to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _answer(crew: Crew, name: str, argument: Any, answers: Connection) -> None:
