@@ -117,7 +117,7 @@ def row_sizes(entries: NDArray[Any]) -> NDArray[Any]:
 
 
 def bucket_of(high: NDArray[Any], bits: int) -> NDArray[Any]:
-    """The bucket of each key by the first bits of it, of which there are 10 at most."""
+    """The bucket of each key by the first bits of it, of which there are 16 at most."""
     import numpy as np
 
     if not bits:

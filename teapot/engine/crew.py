@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from teapot.engine.passa import Job, Outcome, Scanner
 from teapot.engine.passb import Rule, SameId, Settler, same_ids
 from teapot.engine.passc import Emitter, Mover, Shape, TaskInfo, Written
 from teapot.engine.pool import Report
+from teapot.engine.splitting import Splitter
 from teapot.engine.tasks import Task
 from teapot.engine.totals import Totals, count_bucket
 
@@ -42,6 +43,15 @@ class LocalCrew:
     def same_ids(self, argument: tuple[int, int], _: Report) -> tuple[int, list[SameId]]:
         part, workers = argument
         return same_ids(self.job, workers, part)
+
+    # between A and B
+
+    def splitting(self, bits: int, _: Report) -> None:
+        self.job = replace(self.job, bits=bits)
+
+    def split(self, argument: tuple[int, int], _: Report) -> int:
+        bucket, workers = argument
+        return Splitter(self.job, workers, self.number).split(bucket)
 
     # B
 

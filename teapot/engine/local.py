@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from teapot.engine.buckets import gone
+from teapot.engine.buckets import DATA, gone
 from teapot.engine.choosing import Chooser
 from teapot.engine.compiled import Hasher
 from teapot.engine.crew import MakeCrew
@@ -26,6 +26,7 @@ from teapot.engine.planning import Plan
 from teapot.engine.pool import Alone, Pool, Workers
 from teapot.engine.rowmaker import OPTIONAL_BITS
 from teapot.engine.scanned import Scanned, check_seen, drop_same_ids, gather, refuse_empty
+from teapot.engine.splitting import bits_for, set_apart
 from teapot.engine.tasks import cut
 from teapot.engine.totals import Totals
 from teapot.errors import OutputError, TeapotError
@@ -217,6 +218,7 @@ class Run:
             ConfigError: a weight cannot be met.
             DataError: two lines of a module would have the same id.
         """
+        self._split(scanned)
         tasks = scanned.tasks
         about = (self.pool.workers, [task.module for task in tasks], [task.source for task in tasks], scanned.lost)
         settler = Settler(self.job, *about)
@@ -237,6 +239,26 @@ class Run:
                 total.join(more)
         chooser.refuse_made_ids()
         return Chosen(rules, chooser.counts(rules, totals))
+
+    def _split(self, scanned: Scanned) -> None:
+        """Split the buckets if they became too large to hold one in memory."""
+        size = sum(path.stat().st_size for path in self.folder.glob(f"{DATA}-*"))
+        bits = bits_for(size, self.engine.bucket_bytes, self.job.bits)
+        if bits == self.job.bits:
+            return
+        set_apart(self.folder, self.buckets, self.pool.workers)
+        self.pool.all("splitting", bits)
+        arguments = [(bucket, self.pool.workers) for bucket in range(self.buckets)]
+        found = 0
+        for done, count in enumerate(self.pool.each("split", arguments, lambda _: None), 1):
+            found += count
+            self.progress(Tick("split", found, 0, done / self.buckets))
+        if found != sum(one.candidates for one in scanned.outcomes):
+            raise gone(self.home)
+        more = bits - self.job.bits
+        scanned.lost = {(bucket << more) + part: lost for bucket, lost in scanned.lost.items() for part in range(1 << more)}
+        self.job = replace(self.job, bits=bits)
+        self.buckets = 1 << bits
 
     def _each_bucket(self, name: str) -> None:
         for _ in self.pool.each(name, range(self.buckets), lambda _: None):

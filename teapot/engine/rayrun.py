@@ -13,6 +13,7 @@ from teapot.engine.raycluster import Cluster
 from teapot.engine.raypool import RayPool
 from teapot.engine.raysources import REACH, Reach, fetchable
 from teapot.engine.raytasks import Tasks
+from teapot.engine.scanned import Scanned
 from teapot.progress import Progress, quiet
 from teapot.writer import undisturbed, writing
 
@@ -36,6 +37,9 @@ class RayRun(Run):
         super().__init__(plan, replace(engine, bucket=engine.bucket or BUCKET), folder, progress)
         self.reach = reach
         self._start = start
+
+    def _split(self, scanned: Scanned) -> None:
+        """Buckets travel between nodes as they are."""
 
     def __enter__(self) -> Self:
         with writing(self.home):
