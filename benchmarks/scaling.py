@@ -18,17 +18,18 @@ from benchmarks import summary
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/scaling.md"
 
-INDEX = 120
-"""Bytes of a candidate's entry in the index: digest, order and select key, module, source, file, record, offset, length, licence."""
+INDEX = 134
+"""Bytes of a candidate's entry in the index (``teapot/engine/index.py``)."""
 LEDGER = 20
 """Bytes of a row in the ledger, compressed."""
-BUCKETS = 256
-BUCKET = 48e6
-"""Bytes of a bucket that one worker sorts at once; a larger one is split again."""
-CHUNK = 4e6
-BUFFER = 32e3
-BASE = 45e6
-"""Bytes of a process that does nothing yet: the interpreter and the imports."""
+BUCKETS = 1 << 10
+MOST_BUCKETS = 1 << 16
+"""How many buckets pass A writes at most, and how many there are after these are split."""
+BUCKET = float(16 << 20)
+"""Bytes that a bucket should have; one of more than twice as many is split."""
+BASE = 60e6
+FACTOR = 4
+"""A worker takes so many bytes for itself, and so many times its bucket: what ``Engine.bucket_bytes`` reckons with."""
 CPU = 18e-9
 """CPU seconds for each byte of input, over all passes."""
 SHA = 1.2e9
@@ -72,7 +73,7 @@ class Machine:
     disk: float
     network: float
     room: float
-    memory: float = 250e6
+    memory: float = 4e9
 
     @property
     def cores(self) -> int:
@@ -108,26 +109,28 @@ class Phase:
         return max((self.read + self.write) / (machine.disk * machine.nodes), sent, self.cpu / machine.cores, self.serial)
 
 
-def levels(mix: Mix, buckets: int = BUCKETS) -> int:
-    """How often the candidates are split: once for each factor of ``buckets`` above one bucket."""
-    found = 1
-    while mix.candidates > BUCKET * float(buckets) ** found:
-        found += 1
-    return found
+def levels(mix: Mix) -> int:
+    """How often the candidates are put into buckets: once, or twice where those of pass A come out too large."""
+    return 1 if mix.candidates <= 2 * BUCKET * BUCKETS else 2
+
+
+def bucket_of(mix: Mix) -> float:
+    """Bytes of the largest buckets."""
+    return max(BUCKET, mix.candidates / (BUCKETS if levels(mix) == 1 else MOST_BUCKETS))
 
 
 def phases(mix: Mix, machine: Machine) -> list[Phase]:
     """What a run does, pass by pass."""
     away = (machine.nodes - 1) / machine.nodes
     moved = mix.size * mix.moved
-    again = (levels(mix) - 1) * mix.candidates if machine.nodes == 1 else 0.0
+    again = (levels(mix) - 1) * (mix.candidates + mix.index) if machine.nodes == 1 else 0.0
     scans = (1 + 2 * mix.thresholds) * mix.index
     cpu = mix.size * CPU
     found = [
         Phase("A: sources to buckets", mix.size, mix.candidates + mix.index, away * (mix.candidates + mix.index), 0.6 * cpu),
         Phase("B: the index: occurrences, thresholds", scans, 0.0, 0.0, scans * 1e-9),
         Phase("moving copies and duplicates", moved, moved, away * moved, moved * 1e-9),
-        Phase("splitting again", again, again, 0.0, again * 1e-9),
+        Phase("splitting", again, again, 0.0, again * 1e-9),
         Phase("C: buckets to the output", mix.candidates + moved, mix.output, 0.0, 0.4 * cpu),
         Phase(
             HASHING,
@@ -157,11 +160,9 @@ class Cost:
 
 
 def memory_of(mix: Mix, machine: Machine) -> tuple[float, float]:
-    """Bytes of the largest process, and of the index entries among them: those of one bucket, which is split again until it fits."""
-    entries = mix.index / BUCKETS ** levels(mix) if machine.nodes == 1 else mix.index / (machine.cores * 4)
-    reading = 4 * CHUNK + BUCKETS * BUFFER
-    bucket = mix.candidates / BUCKETS ** levels(mix) if machine.nodes == 1 else mix.candidates / (machine.cores * 4)
-    return BASE + max(reading, 2 * bucket + entries), entries
+    """Bytes of the largest process, and of the index entries among them: those of one bucket."""
+    bucket = bucket_of(mix) if machine.nodes == 1 else mix.candidates / (machine.cores * 4)
+    return BASE + FACTOR * bucket, mix.index * bucket / mix.candidates
 
 
 def time_of(done: list[Phase], machine: Machine) -> float:

@@ -17,6 +17,7 @@ from benchmarks import chart, corpus, floor, measure, page, run, scaling, startu
 from benchmarks.peers.job import Job, Module, told
 from benchmarks.targets import targets
 from benchmarks.variants import chosen
+from teapot.engine import local, splitting
 
 ROWS = 400
 TINY = "c7b423d0fa2ebbacb9e6564d70f09a7aa52d4c18487fd799fea3557c8799ac30"
@@ -326,22 +327,31 @@ class TestScaling:
     def test_bytes_from_first_principles(self) -> None:
         mix = scaling.Mix(rows=1000, size=1e6, kept=0.5, out=0.4, moved=0.1, thresholds=1)
         one = scaling.cost(mix, scaling.SERVER)
-        index = 500 * 120
+        index = 500 * 134
         assert one.read == pytest.approx(1e6 + 3 * index + 1e5 + (5e5 + 1e5) + 4e5)
         assert one.write == pytest.approx(5e5 + index + 1e5 + 4e5 + 400 * 20)
         assert one.space == pytest.approx(5e5 + index + 1e5)
         assert one.network == 0 and one.stop is None
 
     def test_splits(self) -> None:
-        most = scaling.BUCKET * scaling.BUCKETS
-        assert scaling.levels(scaling.Mix(1, most, kept=1)) == 1
-        assert scaling.levels(scaling.Mix(1, most * 1.01, kept=1)) == 2
-        assert scaling.levels(scaling.Mix(1, most * 256.1, kept=1)) == 3
+        """Where the engine does, by its own rule."""
+        for size in (1e9, 3e10, 3.4e10, 3.5e10, 1e11, 1e12, 1e13):
+            first = min(int(size // local.BUCKET).bit_length(), local.MOST_BITS)
+            last = splitting.bits_for(int(size), local.BUCKET, first)
+            mix = scaling.Mix(1, size, kept=1)
+            assert scaling.levels(mix) == (1 if last == first else 2)
+            assert size / 2**last <= scaling.bucket_of(mix)
 
-    @pytest.mark.parametrize("size", [1e9, 1e11, 1e13, 1e15])
+    @pytest.mark.parametrize("size", [1e9, 3.3e10, 1e11, 1e12])
     def test_memory_does_not_grow(self, size: float) -> None:
         memory, keys = scaling.memory_of(scaling.Mix(size / 1000, size), scaling.SERVER)
         assert memory < 200e6 and keys < memory
+        assert memory == scaling.BASE + 4 * scaling.bucket_of(scaling.Mix(size / 1000, size))
+
+    def test_memory_grows_beyond(self) -> None:
+        """A terabyte: then there are as many buckets as there can be."""
+        memory, _ = scaling.memory_of(scaling.Mix(1e10, 1e13), scaling.SERVER)
+        assert 500e6 < memory < 1e9
 
     def test_network_of_a_cluster(self) -> None:
         mix = scaling.Mix(1e6, 1e9)
