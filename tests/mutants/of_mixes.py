@@ -5,10 +5,26 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 HASHING, SAMPLING, SPDX = "teapot/hashing.py", "teapot/sampling.py", "teapot/spdx.py"
+SPLITTING, SPLITS = "teapot/engine/splitting.py", "tests/engine/test_splitting.py"
 VECTORS = "tests/test_vectors.py"
 ABSENT = "tests/test_g5_absent.py::test_absent"
 
 MUTANTS = (
+    Mutant(
+        "buckets-never-split", "G10", "a compressed source has buckets that are as large as its rows are",
+        SPLITTING, "    if bytes_of_rows <= 2 * bytes_of_bucket << bits:\n        return bits\n", "    return bits\n",
+        (f"{SPLITS}::test_a_compressed_source_has_more_rows_than_its_size_says",),
+    ),
+    Mutant(
+        "split-rows-cut-short-pass", "G3", "rows that are missing from a temporary file are split as if they were there",
+        SPLITTING, "            if len(text) != size:", "            if False:",
+        (f"{SPLITS}::test_files_that_somebody_else_changes",),
+    ),
+    Mutant(
+        "split-forgets-lost-rows", "G10", "rows that are left out are looked for in the buckets that there were before these were split",
+        "teapot/engine/local.py", "        scanned.lost = {(bucket << more)", "        _ = {(bucket << more)",
+        (f"{SPLITS}::test_rows_with_the_same_id_are_left_out",),
+    ),
     Mutant(
         "weight-off-by-one", "G8", "a weight is rounded up",
         SAMPLING,
