@@ -101,14 +101,16 @@ def save_for_ledger(path: Path, rows: NDArray[Any], content: bytes) -> None:
         stream.write(content)
 
 
-def take_for_ledger(path: Path) -> tuple[NDArray[Any], memoryview]:
+def take_for_ledger(path: Path) -> tuple[NDArray[Any], bytes]:
     """What :func:`save_for_ledger` wrote into a file, which is removed."""
     import numpy as np
 
-    data = path.read_bytes()
+    with path.open("rb") as stream:
+        (count,) = _COUNT.unpack(stream.read(_COUNT.size))
+        rows = np.frombuffer(stream.read(count * np.dtype(LEDGER).itemsize), LEDGER)  # which are kept for longer than the text
+        content = stream.read()
     path.unlink()
-    rows = np.frombuffer(data, LEDGER, _COUNT.unpack_from(data)[0], _COUNT.size)
-    return rows, memoryview(data)[_COUNT.size + rows.nbytes :]
+    return rows, content
 
 
 class Mover:
