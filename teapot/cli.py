@@ -80,28 +80,50 @@ class Terminated(BaseException):
         self.exit = Exit.TERMINATED if number == signal.SIGTERM else Exit.HUNG_UP
 
 
+AGAIN = 0.01
+"""After how many seconds an interrupt that was lost is raised again."""
+
+
 class Ending:
-    """The handler of signals that end a run. The first one does; those after it find it cleaning up, which takes a moment and must not be cut short."""
+    """The handler of signals that end a run. The first one does; those after it find it cleaning up, which takes a moment and must not be cut short.
+
+    What is raised while Python runs the callback of a weak reference, such as that of an import's lock, reaches nobody: it is raised again in a moment.
+    """
 
     def __init__(self) -> None:
         self._begun = False
+        self._number: int = signal.SIGINT
+
+    def install(self) -> None:
+        for number in INTERRUPTS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, self)
+        signal.signal(signal.SIGALRM, lambda *_: self(self._number, None))
+        sys.unraisablehook = self.lost
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         if not self._begun:
-            self._begun = True
+            self._begun, self._number = True, number
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    def lost(self, what: sys.UnraisableHookArgs) -> None:
+        """Told of every exception that nobody can catch."""
+        if issubclass(what.exc_type, (KeyboardInterrupt, Terminated)):
+            self._begun = False
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            sys.__unraisablehook__(what)
 
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    ending = Ending()
-    for number in INTERRUPTS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, ending)
+    Ending().install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

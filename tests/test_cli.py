@@ -175,6 +175,39 @@ def test_the_first_signal_ends_the_run(number: int) -> None:
     ending(number, None)
 
 
+LOST = """\
+import os, signal, sys, time, weakref
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+from teapot import cli
+
+class Something: ...
+
+def interrupt(_):
+    os.kill(os.getpid(), int(sys.argv[1]))
+    sum(range(1000))
+
+def command(*_, **__):
+    for _ in range(3):
+        thing = Something()
+        reference = weakref.ref(thing, interrupt)
+        del thing
+    time.sleep(60)
+
+cli.group.main = command
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.HUNG_UP)]
+)
+def test_an_interrupt_that_python_loses(number: int, code: Exit) -> None:
+    """It comes in the callback of a weak reference, whose exceptions nobody can catch."""
+    done = subprocess.run([sys.executable, "-c", LOST, str(int(number))], check=False, capture_output=True, text=True, timeout=50)
+    assert done.returncode == code and "ignored" not in done.stderr and "error: " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGTERM, Exit.TERMINATED), (signal.SIGHUP, Exit.HUNG_UP)]
 )
@@ -424,7 +457,8 @@ def test_every_command_is_listed_and_loads() -> None:
 def test_main(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     from teapot.cli import main
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(sys, "argv", ["teapot", "--version"])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
