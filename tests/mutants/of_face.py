@@ -11,7 +11,7 @@ CLI_TESTS, SPAN_TESTS = "tests/test_cli.py", "tests/templates/test_spans.py"
 MUTANTS = (
     Mutant(
         "signals-ignored", "G16", "SIGINT, SIGTERM and SIGHUP do not end a run",
-        CLI, "            signal.signal(number, ending)", "            signal.signal(number, signal.SIG_IGN)",
+        CLI, "                signal.signal(number, self)", "                signal.signal(number, signal.SIG_IGN)",
         (f"{CLI_TESTS}::test_a_signal_leaves_nothing_behind",),
     ),
     Mutant(
