@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from teapot.engine.arrays import joined, order_by, pick
 from teapot.engine.batch import pairs, row_sizes, scatter
-from teapot.engine.buckets import DATA, Appender, bucket_file, load, read_bucket, remove_bucket
+from teapot.engine.buckets import DATA, Appender, bucket_file, gone, load, read_bucket, remove_bucket
 from teapot.engine.built import native
 from teapot.engine.compiled import CompiledMover
 from teapot.engine.copies import REASONS
@@ -90,27 +90,33 @@ def rest_file(folder: Path, bucket: int) -> Path:
     return folder / f"rest-{bucket:05d}"
 
 
-_COUNT = struct.Struct("<Q")
+_SIZES = struct.Struct("<QQ")
+"""Of the entries, and of what is hashed of them."""
 
 
 def save_for_ledger(path: Path, rows: NDArray[Any], content: bytes) -> None:
     """Write entries, of the type LEDGER, and what is hashed of them."""
     with writing(path), path.open("wb") as stream:
-        stream.write(_COUNT.pack(len(rows)))
+        stream.write(_SIZES.pack(rows.nbytes, len(content)))
         stream.write(rows.tobytes())
         stream.write(content)
 
 
 def take_for_ledger(path: Path) -> tuple[NDArray[Any], bytes]:
-    """What :func:`save_for_ledger` wrote into a file, which is removed."""
+    """What :func:`save_for_ledger` wrote into a file, which is removed.
+
+    Raises:
+        OutputError: there is not as much of it as was written.
+    """
     import numpy as np
 
     with path.open("rb") as stream:
-        (count,) = _COUNT.unpack(stream.read(_COUNT.size))
-        rows = np.frombuffer(stream.read(count * np.dtype(LEDGER).itemsize), LEDGER)  # which are kept for longer than the text
-        content = stream.read()
+        sizes = stream.read(_SIZES.size).ljust(_SIZES.size, b"\xff")
+        rows, content = (stream.read(size if size < 1 << 62 else 0) for size in _SIZES.unpack(sizes))
+        if (len(rows), len(content)) != _SIZES.unpack(sizes):
+            raise gone(path.parent)
     path.unlink()
-    return rows, content
+    return np.frombuffer(rows, LEDGER), content  # apart, because the entries are kept for longer than the text
 
 
 class Mover:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from teapot.engine import local
 from teapot.engine.local import Engine
+from teapot.engine.passc import LEDGER, save_for_ledger, take_for_ledger
 from teapot.engine.pool import Alone, Report, Workers
 from teapot.errors import ConfigError, DataError, Exit, OutputError, Place
 from teapot.sources.readers import LimitError
@@ -311,3 +313,18 @@ def test_a_temporary_file_that_is_gone_is_no_empty_one(
         composed(project, "large", Engine(workers=workers, small=0, bucket=1 << 14))
     monkeypatch.undo()
     assert composed(project, "large", Engine()) == before
+
+
+def test_what_waits_for_the_ledger_is_whole_or_gone(tmp_path: Path) -> None:
+    rows = np.zeros(3, dtype=LEDGER)
+    rows["record"] = [7, 8, 9]
+    path = tmp_path / "lines-00000"
+    save_for_ledger(path, rows, b"what is hashed")
+    data = path.read_bytes()
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        with pytest.raises(OutputError, match="are gone"):
+            take_for_ledger(path)
+    path.write_bytes(data)
+    found, content = take_for_ledger(path)
+    assert (found.tobytes(), content, path.exists()) == (rows.tobytes(), b"what is hashed", False)
