@@ -21,9 +21,9 @@ import click
 
 from teapot import __version__
 from teapot.errors import Exit, Problem, TeapotError
+from teapot.interrupts import INTERRUPTS, must_wait, remove_left
 from teapot.ui import Mode, NoStandardOutput, Ui, standard_output
 from teapot.usage import Group, usage_problem
-from teapot.writer import INTERRUPTS
 
 TORN = "an earlier output is as it was, or 'teapot validate compose FILE' calls the new one torn"
 
@@ -102,9 +102,14 @@ class Ending:
         sys.unraisablehook = self.lost
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if not self._begun:
+        if not self._begun and not must_wait(number):
             self._begun, self._number = True, number
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    def over(self) -> None:
+        """All is done: interrupts have nothing to end."""
+        self._begun = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def lost(self, what: sys.UnraisableHookArgs) -> None:
         """Told of every exception that nobody can catch."""
@@ -117,12 +122,19 @@ class Ending:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    Ending().install()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
-    code = run(sys.argv[1:])
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    ending = Ending()
+    try:
+        ending.install()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # in the moment before the command began, or after it had ended
+        code = Exit.INTERRUPTED
+    except Terminated as ended:
+        code = ended.exit
+    ending.over()
+    remove_left()
     sys.exit(code)
 
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, BinaryIO
 
 from teapot.errors import BusyError, OutputError
+from teapot.interrupts import kept, undisturbed
 from teapot.project import shown
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TEMPORARY = ".teapot-tmp"
 
@@ -40,30 +37,47 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def scratch_folder(folder: Path | None = None) -> Iterator[Path]:
     """A folder of its own in ``folder``, or where temporary files go; it is gone afterwards."""
-    folder = folder or Path(tempfile.gettempdir())
-    with writing(folder):
-        made = Path(tempfile.mkdtemp(prefix="teapot-", dir=folder))
-    try:
+
+    def make() -> Path:
+        home = folder or Path(tempfile.gettempdir())
+        with writing(home):
+            return Path(tempfile.mkdtemp(prefix="teapot-", dir=home))
+
+    with kept(make, clear_folder) as made:
         yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def undisturbed() -> Iterator[Callable[[], None]]:
-    """Let interrupts wait until the function given is called, or the block ends: between making a thing and being ready to remove it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+def scratch_file(folder: Path, prefix: str) -> Iterator[IO[bytes]]:
+    """A file in ``folder`` that nobody else can read, to be closed and put in place; it is removed afterwards, unless it was."""
 
-    def disturb() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def make() -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(prefix=prefix, dir=folder, delete=False)
 
-    try:
-        yield disturb
-    finally:
-        disturb()
+    def remove(file: IO[bytes]) -> None:
+        try:
+            file.close()
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+    with kept(make, remove) as file:
+        yield file
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and all in it; an interrupt waits, for ``shutil.rmtree`` makes a failing close of it.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    with undisturbed():
+        shutil.rmtree(folder)
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove what can be removed of a folder, if it is there."""
+    with undisturbed():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Patience:
@@ -100,18 +114,21 @@ def held(path: Path, patience: Patience | None = None) -> Iterator[None]:
     """
     name = _holder(path)
     patience = patience or Patience()
+
+    def acquire() -> int | None:
+        with writing(path):
+            return _acquire(name)
+
+    def let_go(handle: int | None) -> None:
+        if handle is not None:
+            with suppress(OSError):  # a file that stays holds nobody up
+                name.unlink()
+            os.close(handle)
+
     while True:
-        with undisturbed() as disturb:
-            with writing(path):
-                handle = _acquire(name)
+        with kept(acquire, let_go) as handle:
             if handle is not None:
-                try:
-                    disturb()
-                    yield
-                finally:
-                    with suppress(OSError):  # a file that stays holds nobody up
-                        name.unlink()
-                    os.close(handle)
+                yield
                 return
         if not patience.wait():
             raise BusyError(f"another run is writing '{shown(path)}'", hint="wait for it with --wait, or write elsewhere with -o")
@@ -147,24 +164,20 @@ def _acquire(name: Path) -> int | None:
 
 
 class Staging:
-    """The files of one output, written under temporary names in its folder and put in place together.
+    """The files of one output, written under temporary names in its folder and put in place together: see ``staged``."""
 
-    Use as a context manager: what was not committed is removed, and at the start what a killed run on these ``places`` left. By their exact names:
-    a pattern such as ``.a.*`` would also find what a run on ``a.b.jsonl`` is writing now.
-    """
-
-    def __init__(self, stem: str, places: Iterable[Path]) -> None:
+    def __init__(self, stem: str) -> None:
         self.stem = stem
-        self.places = tuple(places)
         self._staged: list[tuple[Path, Path]] = []
 
-    def __enter__(self) -> Self:
-        for place in self.places:
+    def clear(self, places: Iterable[Path]) -> None:
+        """Remove what a killed run on ``places`` left. By its exact names: such as ``.a.*`` would also find what a run on ``a.b.jsonl`` is writing now."""
+        for place in places:
             with writing(place), suppress(FileNotFoundError):
                 self._name(place).unlink()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def give_up(self) -> None:
+        """Remove what was not committed."""
         for temporary, _place in self._staged:
             with suppress(OSError):  # the error that led here matters more, and the next run clears what is left
                 temporary.unlink()
@@ -177,15 +190,23 @@ class Staging:
         self._staged.append((temporary, place))
         return temporary
 
-    def folder(self, place: Path) -> Path:
-        """The name of a folder for temporary files beside ``place``, which is not there: what a killed run left is removed."""
+    @contextmanager
+    def folder(self, place: Path) -> Iterator[Path]:
+        """A folder for temporary files beside ``place``. What a killed run left there is removed."""
         folder = place.parent / f".{self.stem}{TEMPORARY}.d"
+
+        def make() -> Path:
+            folder.mkdir()
+            return folder
+
         with writing(place):
             if folder.is_symlink():
                 folder.unlink()
             elif folder.exists():
-                shutil.rmtree(folder)
-        return folder
+                remove_folder(folder)
+            made = kept(make, clear_folder)
+        with made:
+            yield folder
 
     def flush(self) -> None:
         """Put what was written under temporary names onto the disk."""
@@ -212,14 +233,23 @@ class Staging:
     def commit(self) -> None:
         """Put every staged file in place, in order, and make that durable."""
         folders = {place.parent for _, place in self._staged}
-        while self._staged:
-            temporary, place = self._staged[0]
-            with writing(place):
-                temporary.replace(place)
-            del self._staged[0]
-        for folder in sorted(folders):
-            with writing(folder):
-                sync_folder(folder)
+        with undisturbed():
+            while self._staged:
+                temporary, place = self._staged[0]
+                with writing(place):
+                    temporary.replace(place)
+                del self._staged[0]
+            for folder in sorted(folders):
+                with writing(folder):
+                    sync_folder(folder)
+
+
+@contextmanager
+def staged(stem: str, places: Iterable[Path]) -> Iterator[Staging]:
+    """A Staging for ``places``; what a killed run on them left is removed, and at the end what was not committed."""
+    with kept(lambda: Staging(stem), Staging.give_up) as staging:
+        staging.clear(places)
+        yield staging
 
 
 def sync_folder(folder: Path) -> None:

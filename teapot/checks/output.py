@@ -6,7 +6,6 @@ checks a range by itself. What concerns several ranges is put together here: the
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +29,7 @@ from teapot.hashing import BLOCK
 from teapot.manifest import Manifest
 from teapot.progress import Progress, Tick, quiet
 from teapot.project import shown
+from teapot.writer import scratch_folder
 
 SMALL = 24 * 1024 * 1024
 """Outputs up to this many bytes are checked in this process: starting others would take longer."""
@@ -71,8 +71,8 @@ def check_output(content: Content, ledger: Path, manifest: Manifest, effort: Eff
     size = sum(file.said.size if content.is_compressed else file.path.stat().st_size for file in content.files)
     is_alone = effort.workers <= 1 or size <= effort.small
     name = shown(ledger)
-    with tempfile.TemporaryDirectory(prefix="teapot-") as folder, ExitStack() as opened:
-        job = Job(content, manifest, Path(folder), partition_bits(manifest.rows), 1 if is_alone else effort.workers)
+    with scratch_folder() as folder, ExitStack() as opened:
+        job = Job(content, manifest, folder, partition_bits(manifest.rows), 1 if is_alone else effort.workers)
         pool: Pool = Alone(MakeCrew(job)) if is_alone else Workers(effort.workers, MakeCrew(job))
         opened.callback(pool.close)
         if is_alone:

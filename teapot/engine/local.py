@@ -30,13 +30,14 @@ from teapot.engine.splitting import bits_for, set_apart
 from teapot.engine.tasks import cut
 from teapot.engine.totals import Totals
 from teapot.errors import OutputError, TeapotError
+from teapot.interrupts import undisturbed
 from teapot.manifest import ModuleCount
 from teapot.mapping.row import MESSAGE_KEYS
 from teapot.progress import Progress, Tick, quiet
 from teapot.project import shown
 from teapot.rowform import RowForm
 from teapot.sources.readers import Limits
-from teapot.writer import undisturbed, writing
+from teapot.writer import clear_folder, writing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -146,7 +147,7 @@ class Run:
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.close()
-        shutil.rmtree(self.home, ignore_errors=True)
+        clear_folder(self.home)
 
     def _check_space(self) -> None:
         """Refuse to begin what cannot end: candidates take about as much room as the sources, and so does the output.

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from teapot.errors import OutputError, TeapotError
+from teapot.interrupts import INTERRUPTS
 
 Report = Callable[[int], None]
 
@@ -84,7 +85,7 @@ class Worker:
             f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}; from teapot.engine.pool import serve; serve({ours[0]}, {theirs[1]})"
         )
         # a signal for all processes of the terminal is the parent's alone: workers inherit that it is blocked, from their first moment on
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         try:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code], pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

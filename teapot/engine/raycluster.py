@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
-import shutil
 import signal
 import socket
 import tempfile
@@ -18,6 +17,8 @@ from typing import Any
 
 from teapot.engine.raytasks import Failed, Ref, carry_out, carry_out_one, sweep
 from teapot.errors import ConfigError, OutputError, Place, SourceUnavailable
+from teapot.interrupts import undisturbed
+from teapot.writer import clear_folder
 
 RETRIES = 5
 """How often a task is run again whose worker or node was lost."""
@@ -98,7 +99,8 @@ class Cluster:
         common = {"log_to_driver": False, "configure_logging": False}
         if address is None:
             # a socket's path has little room: 107 bytes, of which Ray takes 64
-            self._sessions = Path(tempfile.mkdtemp(prefix="teapot-ray-", dir=min((tempfile.gettempdir(), "/tmp"), key=len)))
+            with undisturbed():
+                self._sessions = Path(tempfile.mkdtemp(prefix="teapot-ray-", dir=min((tempfile.gettempdir(), "/tmp"), key=len)))
             self._connected = True
             # in the main thread Ray would take SIGTERM for itself; and what it starts ends with the thread that it was started from
             self._apart = ThreadPoolExecutor(1)
@@ -211,7 +213,7 @@ class Cluster:
         if self._apart is not None:
             self._apart.shutdown()
         if self._sessions is not None:
-            shutil.rmtree(self._sessions, ignore_errors=True)
+            clear_folder(self._sessions)
 
 
 def _knock(address: str) -> None:

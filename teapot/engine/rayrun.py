@@ -14,8 +14,9 @@ from teapot.engine.raypool import RayPool
 from teapot.engine.raysources import REACH, Reach, fetchable
 from teapot.engine.raytasks import Tasks
 from teapot.engine.scanned import Scanned
+from teapot.interrupts import undisturbed
 from teapot.progress import Progress, quiet
-from teapot.writer import undisturbed, writing
+from teapot.writer import writing
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from teapot.errors import CheckFailed, ConfigError, Place
 from teapot.jsondoc import document_bytes, parse_document
 from teapot.project import read_bytes, shown
-from teapot.writer import sync_folder, writing
+from teapot.writer import scratch_file, sync_folder, writing
 
 FILE = "allowed-code.json"
 
@@ -116,15 +115,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{FILE}.", dir=path.parent)  # readable by nobody else
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with scratch_file(path.parent, f".{FILE}.") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+        Path(stream.name).replace(path)
     sync_folder(path.parent)

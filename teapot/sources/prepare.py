@@ -11,11 +11,12 @@ import stat
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from teapot.errors import ConfigError, DataError, Place, SourceUnavailable
 from teapot.hashing import sha256_hex
+from teapot.interrupts import kept
 from teapot.jsontext import canonical
 from teapot.model import Json, Module, PinnedFile
 from teapot.project import inside, read_bytes, shown
@@ -108,23 +109,28 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 @contextmanager
-def _working_folder(kept: Path) -> Iterator[Path]:
+def _working_folder(outputs: Path) -> Iterator[Path]:
     """A new folder beside the outputs, so that a result can be renamed into place. It is removed at the end, or, after a kill, by a later run."""
-    with writing(kept):
-        kept.mkdir(parents=True, exist_ok=True)
-        with alone_in(kept):
-            for left in sorted(kept.glob(f"{RUNNING}*")):
-                with suppress(BlockingIOError, FileNotFoundError):  # in use, or its run has just ended
-                    handle = _hold(left)
-                    _remove(left)
-                    os.close(handle)
-            folder = Path(tempfile.mkdtemp(prefix=RUNNING, dir=kept)).resolve()
-            handle = _hold(folder)
-    try:
+
+    def make() -> tuple[Path, int]:
+        folder = Path(tempfile.mkdtemp(prefix=RUNNING, dir=outputs)).resolve()
+        return folder, _hold(folder)
+
+    with ExitStack() as stack:
+        with writing(outputs):
+            outputs.mkdir(parents=True, exist_ok=True)
+            with alone_in(outputs):
+                for left in sorted(outputs.glob(f"{RUNNING}*")):
+                    with suppress(BlockingIOError, FileNotFoundError):  # in use, or its run has just ended
+                        _let_go((left, _hold(left)))
+                folder, _handle = stack.enter_context(kept(make, _let_go))
         yield folder
-    finally:
-        _remove(folder)
-        os.close(handle)
+
+
+def _let_go(held: tuple[Path, int]) -> None:
+    folder, handle = held
+    _remove(folder)
+    os.close(handle)
 
 
 def _hold(folder: Path) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from teapot.sources.https import Opener, Resolver, check_url, download, redact_u
 from teapot.sources.retry import TIMEOUT, persist
 from teapot.sources.s3 import SCHEME, check_s3_url, signed
 from teapot.sources.splits import EXTENSION
+from teapot.writer import scratch_file
 
 MAX_BYTES = 64 * 2**30
 """The size in bytes of the largest file that is downloaded."""
@@ -56,20 +56,16 @@ def fetch_url(
         if offline:
             raise _not_cached(shown, damaged, place)
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, prefix="fetch-", delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                address, is_own = signed(origin.url, place) if is_object else (origin.url, False)
-                check_url(address, place)
-                opener = Opener(allow_private or is_own, timeout, resolve, context)
-                got = persist(lambda: download(address, file, opener, max_bytes, place), retries=retries, sleep=sleep, timeout=timeout)
-                if got != origin.sha256:
-                    hint = "compare it with what its publisher says, and correct 'sha256:' only if you trust the new bytes"
-                    raise DataError(f"'{shown}' has the SHA-256 {got}, not {origin.sha256}", place, hint)
-                file.close()
-                temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with scratch_file(cache, "fetch-") as file:
+            address, is_own = signed(origin.url, place) if is_object else (origin.url, False)
+            check_url(address, place)
+            opener = Opener(allow_private or is_own, timeout, resolve, context)
+            got = persist(lambda: download(address, file, opener, max_bytes, place), retries=retries, sleep=sleep, timeout=timeout)
+            if got != origin.sha256:
+                hint = "compare it with what its publisher says, and correct 'sha256:' only if you trust the new bytes"
+                raise DataError(f"'{shown}' has the SHA-256 {got}, not {origin.sha256}", place, hint)
+            file.close()
+            Path(file.name).replace(target)
     except OSError as error:  # those of the network have become TeapotErrors further down
         raise SourceUnavailable(
             f"the cache folder '{cache}' cannot be used: {error.strerror}", place, "make room, or choose another"

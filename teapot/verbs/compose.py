@@ -26,7 +26,7 @@ from teapot.sources.pinning import Pinner
 from teapot.verbs.files import Files, left_behind, remove_replaced, replaced_files
 from teapot.verbs.places import output_path, refuse_bytes, refuse_foreign_lock
 from teapot.verbs.records import entry_of, manifest_of, run_record, with_result
-from teapot.writer import Patience, Staging, check_place, clear_hold, held, scratch_folder, writing
+from teapot.writer import Patience, Staging, check_place, clear_hold, held, scratch_folder, staged, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Composing:
             check_place(made.lock_path, [made.config.path])  # a link to nowhere, which is to be told before all the work
         with writing(files.output):
             behind = left_behind(files)
-        with held(files.output, patience), Staging(files.stem, (*self.places, *behind)) as staging:
+        with held(files.output, patience), staged(files.stem, (*self.places, *behind)) as staging:
             with writing(files.output):
                 self._check_places(replaced_files(files, self.packing))
             if patience.waited:
@@ -178,7 +178,8 @@ class _Composing:
         """Run the engine, and pack what it wrote."""
         files, engine, mark = self.files, self.engine, self.clock.mark
         with ExitStack() as stack:
-            folder = staging.folder(files.output) if engine.tmp_dir is None else stack.enter_context(scratch_folder(engine.tmp_dir)) / "run"
+            tmp = engine.tmp_dir
+            folder = stack.enter_context(staging.folder(files.output) if tmp is None else scratch_folder(tmp)) / "run"
             run = stack.enter_context(open_run(self.plan, engine, folder, self.watch.progress, self.options))
             stack.enter_context(writing(folder))  # whatever the system refuses from here on, it refuses for the temporary files
             scanned = run.scan()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from teapot.errors import OutputError
+from teapot.interrupts import kept, undisturbed
 from teapot.project import shown
-from teapot.writer import TEMPORARY, held, sync_folder, writing
+from teapot.writer import TEMPORARY, clear_folder, held, remove_folder, sync_folder, writing
 
 EXPORT = "export.json"
 
@@ -32,14 +32,16 @@ def new_folder(target: Path, *, force: bool) -> Iterator[Path]:
         _recover(target, old)
         _refuse(target, force)
         made = target.parent / f".{target.name}{TEMPORARY}.d"
-        with writing(made):
-            _remove(made)
-            made.mkdir()
-        try:
+
+        def make() -> Path:
+            with writing(made):
+                _remove(made)
+                made.mkdir()
+            return made
+
+        with kept(make, clear_folder):
             yield made
             _put(made, target, old)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
 
 
 def _refuse(target: Path, force: bool) -> None:
@@ -61,7 +63,7 @@ def _recover(target: Path, old: Path) -> None:
 
 def _remove(folder: Path) -> None:
     if folder.exists():
-        shutil.rmtree(folder)
+        remove_folder(folder)
 
 
 def _put(made: Path, target: Path, old: Path) -> None:
@@ -72,11 +74,12 @@ def _put(made: Path, target: Path, old: Path) -> None:
             else:
                 sync_folder(path)
         sync_folder(made)
-        if target.exists():
-            target.rename(old)
-        made.rename(target)
-        sync_folder(target.parent)
-        _remove(old)
+        with undisturbed():
+            if target.exists():
+                target.rename(old)
+            made.rename(target)
+            sync_folder(target.parent)
+            _remove(old)
 
 
 def _sync(path: Path) -> None:

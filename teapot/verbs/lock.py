@@ -17,7 +17,7 @@ from teapot.settings import origin_settings
 from teapot.sources.pinning import Pinner, upstream_drift
 from teapot.templatefile import with_template
 from teapot.verbs.compose import refuse_changed_lock
-from teapot.writer import Patience, Staging, check_place, clear_hold, held, scratch_folder, writing
+from teapot.writer import Patience, check_place, clear_hold, held, scratch_folder, staged, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _check_upgrade(config_path: Path, names: frozenset[str]) -> None:
 
 def _write(path: Path, new: Lock, made: Plan, patience: Patience) -> None:
     check_place(path, [made.config.path])
-    with held(path, patience), Staging(path.name, [path]) as staging:
+    with held(path, patience), staged(path.name, [path]) as staging:
         refuse_changed_lock(made)
         staging.write(path, new.to_bytes())
         staging.commit()

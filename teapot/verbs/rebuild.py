@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from teapot.engine.planning import Options
@@ -13,6 +12,7 @@ from teapot.project import followed, shown
 from teapot.verbs.compose import Watch, compose
 from teapot.verbs.files import Files
 from teapot.verbs.validate import Report, find_lock, is_same_file, projects_of_run
+from teapot.writer import scratch_folder
 
 
 def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None = None, watch: Watch | None = None) -> None:
@@ -36,8 +36,8 @@ def rebuild(report: Report, file: Path, options: Options, *, lock: Path | None =
         )
     if not config.is_file():
         raise CheckFailed(f"there is no config '{shown(config)}'", Place(shown(files.manifest)), "say where the project is with --project")
-    with tempfile.TemporaryDirectory(prefix="teapot-") as folder:
-        again = Files(Path(folder) / files.output.name)
+    with scratch_folder() as folder:
+        again = Files(folder / files.output.name)
         if manifest.lock.base == "output":
             shutil.copyfile(find_lock(manifest, files, lock, options.project), again.lock)
         made = Options(

@@ -19,7 +19,7 @@ from teapot.hashing import sha256_hex
 from teapot.jsontext import JsonError, decode
 from teapot.project import read_bytes, shown
 from teapot.training.launcher import is_as_written, recipe_of_launcher
-from teapot.writer import TEMPORARY, Staging, check_place, held, sync_folder, writing
+from teapot.writer import TEMPORARY, Staging, check_place, held, staged, sync_folder, writing
 
 ROWS = "rows.jsonl"
 RECIPE = "recipe.json"
@@ -61,7 +61,7 @@ def room(places: TrainPlaces, *, dry_run: bool, force: bool) -> Iterator[Staging
         with writing(folder):
             folder.mkdir(exist_ok=True)
         try:
-            with held(folder / RECIPE), Staging(folder.name, _left_behind(places)) as staging:
+            with held(folder / RECIPE), staged(folder.name, _left_behind(places)) as staging:
                 yield staging
         except BaseException:
             if fresh:

@@ -27,7 +27,7 @@ from teapot.verbs.compose import compose
 from teapot.verbs.files import Files
 from teapot.verbs.lock import lock
 from teapot.verbs.validate import validate
-from teapot.writer import TEMPORARY, Patience, Staging, check_place, clear_hold, held, sync_folder, writing
+from teapot.writer import TEMPORARY, Patience, check_place, clear_hold, held, staged, sync_folder, writing
 from tests.faults.report import proves
 from tests.faults.tiny import Made, chat, greetings, made_of
 from tests.helpers import ROOT, Project, fails, snapshot, succeeds
@@ -56,7 +56,7 @@ def edit(made: Made) -> None:
 def test_staging_puts_all_in_place(tmp_path: Path) -> None:
     one, two = tmp_path / "x.jsonl", tmp_path / "x.manifest.json"
     one.write_bytes(b"old")
-    with held(one), Staging("x", [one, two]) as staging:
+    with held(one), staged("x", [one, two]) as staging:
         staging.write(one, b"1")
         with staging.open(two) as stream:
             stream.write(b"2")
@@ -69,7 +69,7 @@ def test_staging_puts_all_in_place(tmp_path: Path) -> None:
 
 def test_staging_leaves_nothing_behind(tmp_path: Path) -> None:
     place = tmp_path / "x.jsonl"
-    with pytest.raises(RuntimeError), held(place), Staging("x", [place]) as staging:
+    with pytest.raises(RuntimeError), held(place), staged("x", [place]) as staging:
         staging.write(place, b"1")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -80,9 +80,9 @@ def test_staging_clears_what_a_killed_run_left_and_nothing_else(tmp_path: Path) 
     place, other = tmp_path / "a.jsonl", tmp_path / "a.b.jsonl"
     mine, theirs = tmp_path / f".a.a.jsonl{TEMPORARY}", tmp_path / f".a.b.a.b.jsonl{TEMPORARY}"
     mine.write_bytes(b"left")
-    with Staging("a.b", [other]) as running:
+    with staged("a.b", [other]) as running:
         running.write(other, b"theirs")
-        with Staging("a", [place]):
+        with staged("a", [place]):
             assert not mine.exists()
             assert theirs.exists()
         running.commit()
@@ -95,7 +95,7 @@ def test_no_file_of_a_stranger_is_written_through(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     place = tmp_path / "x.jsonl"
-    with Staging("x", []) as staging:
+    with staged("x", []) as staging:
         (tmp_path / f".x.x.jsonl{TEMPORARY}").symlink_to(victim)
         staging.write(place, b"1")
         staging.commit()
@@ -110,7 +110,7 @@ def test_the_systems_errors(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught, writing(Path("x")):
         raise PermissionError(13, "Permission denied")
     assert caught.value.problems[0].hint == "check the folder and its permissions"
-    with pytest.raises(OutputError), Staging("x", []) as staging:
+    with pytest.raises(OutputError), staged("x", []) as staging:
         staging.write(tmp_path / "no" / "such" / "x", b"")
     sync_folder(tmp_path)
 

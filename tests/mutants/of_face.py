@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 CLI, ERRORS, POOL = "teapot/cli.py", "teapot/errors.py", "teapot/engine/pool.py"
 SPANS, CHAT, ROWCHECK = "teapot/templates/spans.py", "teapot/templates/chat.py", "teapot/rowcheck.py"
 CLI_TESTS, SPAN_TESTS = "tests/test_cli.py", "tests/templates/test_spans.py"
+ANYWHERE = "tests/faults/test_interrupts_anywhere.py::test_before_any_instruction"
 
 MUTANTS = (
     Mutant(
@@ -16,13 +17,28 @@ MUTANTS = (
     ),
     Mutant(
         "sigterm-not-handled", "G16", "SIGTERM ends a run at once, which then clears nothing away",
-        "teapot/writer.py", "INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)", "INTERRUPTS = (signal.SIGINT, signal.SIGHUP)",
+        "teapot/interrupts.py", "INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)", "INTERRUPTS = (signal.SIGINT, signal.SIGHUP)",
         (f"{CLI_TESTS}::test_a_signal_leaves_nothing_behind",),
     ),
     Mutant(
         "cleaning-cut-short", "G16", "a second signal cuts short what the first one began to clear away",
-        CLI, "        if not self._begun:", "        if True:",
+        CLI, "        if not self._begun and not must_wait(number):", "        if not must_wait(number):",
         (f"{CLI_TESTS}::test_the_first_signal_ends_the_run",),
+    ),
+    Mutant(
+        "nothing-waits", "G16", "an interrupt between making a temporary file and being ready to remove it leaves the file",
+        "teapot/interrupts.py", "    if _Held.depth == 0:", "    if True:",
+        (f"{ANYWHERE}[scratch-2]",),
+    ),
+    Mutant(
+        "left-things-stay", "G16", "what an interrupt kept from being removed is not removed at the end",
+        "teapot/interrupts.py", "        _left.append(clear)\n", "",
+        (f"{ANYWHERE}[scratch-2]",),
+    ),
+    Mutant(
+        "put-in-place-by-halves", "G16", "an interrupt between two renames leaves the old export under another name",
+        "teapot/verbs/exporting_place.py", "        with undisturbed():\n", "        if True:\n",
+        (f"{ANYWHERE}[exported-2]",),
     ),
     Mutant(
         "code-of-sighup", "G16", "a run that was hung up ends with the code of SIGTERM",

@@ -22,7 +22,7 @@ MUTANTS = (
     ),
     Mutant(
         "hash-of-a-url-file-skipped", "G12", "a file of a URL is taken as it comes",
-        URL, "                if got != origin.sha256:", "                if False:",
+        URL, "            if got != origin.sha256:", "            if False:",
         (f"{URL_TESTS}::test_other_bytes_are_refused_and_not_kept",),
     ),
     Mutant(
@@ -37,7 +37,7 @@ MUTANTS = (
     ),
     Mutant(
         "half-a-download-stays", "G12", "what was downloaded of a file that was refused stays",
-        URL, "                temporary.unlink(missing_ok=True)", "                pass",
+        "teapot/writer.py", "            Path(file.name).unlink(missing_ok=True)", "            pass",
         (f"{URL_TESTS}::test_other_bytes_are_refused_and_not_kept",),
     ),
     Mutant(

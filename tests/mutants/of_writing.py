@@ -23,7 +23,7 @@ MUTANTS = (
     ),
     Mutant(
         "no-fsync-of-the-folder", "G3", "the renames are not put onto the disk",
-        WRITER, "                sync_folder(folder)\n", "                pass\n",
+        WRITER, "                    sync_folder(folder)\n", "                    pass\n",
         (f"{POWER}::test_power_fails_after_a_lock",),
     ),
     Mutant(
@@ -36,10 +36,10 @@ MUTANTS = (
     Mutant(
         "manifest-first", "G3", "the files are put in place from the last to the first: the manifest before what it speaks of",
         WRITER,
-        "            temporary, place = self._staged[0]\n            with writing(place):\n                temporary.replace(place)\n"
-        "            del self._staged[0]",
-        "            temporary, place = self._staged[-1]\n            with writing(place):\n                temporary.replace(place)\n"
-        "            del self._staged[-1]",
+        "                temporary, place = self._staged[0]\n                with writing(place):\n                    temporary.replace(place)\n"
+        "                del self._staged[0]",
+        "                temporary, place = self._staged[-1]\n                with writing(place):\n                    temporary.replace(place)\n"
+        "                del self._staged[-1]",
         (f"{UNIT}::test_a_crash_at_each_rename",),
     ),
     Mutant(
@@ -72,8 +72,8 @@ MUTANTS = (
     ),
     Mutant(
         "temporary-folder-stays", "G3", "a run leaves the folder of its candidates",
-        "teapot/engine/local.py",
-        "        shutil.rmtree(self.home, ignore_errors=True)",
+        WRITER,
+        "        shutil.rmtree(folder, ignore_errors=True)",
         "        pass",
         ("tests/faults/test_writer.py::test_a_killed_run_lets_go",),
     ),

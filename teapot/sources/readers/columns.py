@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from teapot.model import Finding, Json, Record
 from teapot.sources.readers.arrowvalues import Converter, Unusable, converter, readable_type
 from teapot.sources.readers.limits import LimitError, Limits
 from teapot.sources.readers.streams import compression_of, read_chunks
+from teapot.writer import scratch_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,8 +28,8 @@ def read_columns(
     if compression_of(path, name) is None:
         yield from _read(path, name, file_type, limits, batch_rows)
         return
-    with tempfile.TemporaryDirectory(prefix="teapot-", dir=scratch) as folder:
-        plain = Path(folder) / "plain"
+    with scratch_folder(scratch) as folder:
+        plain = folder / "plain"
         with plain.open("wb") as file:
             for chunk in read_chunks(path, name, limits):
                 file.write(chunk)
