@@ -14,7 +14,7 @@ setup(
             ["teapot/engine/native/native.c"],
             depends=[
                 f"teapot/engine/native/{name}.h"
-                for name in ("hashes", "utf8", "text", "buckets", "rows", "lines", "checker", "walk", "ledger", "blockhasher")
+                for name in ("hashes", "utf8", "text", "buckets", "rows", "lines", "checker", "walk", "ledger", "blockhasher", "pairhasher")
             ],
             define_macros=[("Py_LIMITED_API", "0x030A0000")] if LIMITED else [],
             py_limited_api=LIMITED,

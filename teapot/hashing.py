@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 BLOCK: Final = 8 * 1024 * 1024
 """The size in bytes of the blocks of an output that are hashed one by one."""
@@ -19,15 +18,19 @@ ORDER: Final = 2
 PERSON: Final = b"teapot/1"
 
 
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_stream(stream: BinaryIO, stopped: Callable[[], bool] = lambda: False) -> tuple[int, str]:
-    """The size and the SHA-256 of what is left in ``stream``, or of a beginning of it, once ``stopped`` says that it is no longer wanted."""
+def sha256_stream(stream: Readable) -> tuple[int, str]:
+    """The size and the SHA-256 of what is left in ``stream``."""
     digest = hashlib.sha256()
     size = 0
-    while not stopped() and (data := stream.read(CHUNK)):
+    while data := stream.read(CHUNK):
         digest.update(data)
         size += len(data)
     return size, digest.hexdigest()

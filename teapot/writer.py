@@ -192,20 +192,14 @@ class Staging:
 
     @contextmanager
     def folder(self, place: Path) -> Iterator[Path]:
-        """A folder for temporary files beside ``place``. What a killed run left there is removed."""
+        """The name of a folder for temporary files beside ``place``, to be made; what a killed run left there is removed, and at the end this one."""
         folder = place.parent / f".{self.stem}{TEMPORARY}.d"
-
-        def make() -> Path:
-            folder.mkdir()
-            return folder
-
         with writing(place):
             if folder.is_symlink():
                 folder.unlink()
             elif folder.exists():
                 remove_folder(folder)
-            made = kept(make, clear_folder)
-        with made:
+        with kept(lambda: folder, clear_folder):
             yield folder
 
     def flush(self) -> None:

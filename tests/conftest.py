@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-from teapot.engine.built import native
+from teapot.built import native
 
 # The same examples every time, and no minutes of shrinking: a failure prints the example that it found. The profile "deep" is for hunting.
 settings.register_profile("steady", derandomize=True, deadline=None, phases=(Phase.explicit, Phase.generate))

@@ -16,7 +16,7 @@ LAYERS = {
     "words": "errors model hashing progress jsontext jcs",
     "pure": """yamltext yamlscalars yamlerrors checking config configs_merge configs_modules configs_training modules modules_format modules_rules
         modules_sources sourcesfile shards frames weights spdx settings sampling jsondoc lock manifest manifest_sums rowform rowcheck filters mapping templates training export""",
-    "edges": "interrupts project registry sources ledger writer templatefile",
+    "edges": "arrow built interrupts project registry sources ledger writer templatefile",
     "engine": "engine",
     "checks": "checks",
     "verbs": "verbs",

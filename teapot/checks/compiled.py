@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from teapot.built import native
 from teapot.checks.ledger import Entries
 from teapot.engine.buckets import BucketFiles, most_held
-from teapot.engine.built import native
 from teapot.engine.compiled import SPACES, TOKENS, roles_of
 from teapot.jcs import canonical_plain
 from teapot.jsontext import JsonError, canonical, decode

@@ -7,10 +7,10 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teapot.built import native
 from teapot.checks.compiled import mark_buckets
 from teapot.engine.arrays import order_by
 from teapot.engine.buckets import Appender, BucketFiles, bucket_bytes, read_bucket, remove_bucket
-from teapot.engine.built import native
 
 if TYPE_CHECKING:
     import numpy as np

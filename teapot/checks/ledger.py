@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from teapot.checks.arrow import be_frugal, numbers, valid
+from teapot.arrow import be_frugal, numbers, valid
+from teapot.built import native
 from teapot.checks.ledgertext import Formatter
 from teapot.checks.text import counts_text
-from teapot.engine.built import native
 from teapot.engine.pool import Report
 from teapot.errors import CheckFailed, Place, Problem, TeapotError
 from teapot.ledger import INTEGERS, NAMES, REQUIRED, Entry

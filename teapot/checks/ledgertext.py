@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from teapot.checks.arrow import literal, numbers, strings, valid
-from teapot.engine.built import native
+from teapot.arrow import literal, numbers, strings, valid
+from teapot.built import native
 from teapot.jsontext import canonical_text
 from teapot.ledger import INTEGERS, NAMES
 

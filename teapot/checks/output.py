@@ -14,7 +14,7 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
-from teapot.checks.arrow import frugal
+from teapot.arrow import frugal
 from teapot.checks.bytes import Blocks, Range, Sent, wrong_bytes, wrong_files
 from teapot.checks.content import Content
 from teapot.checks.findings import MAX_PROBLEMS, Findings, Step

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from teapot.built import native
 from teapot.engine.batch import Found
 from teapot.engine.buckets import DATA, IDS, INDEX, BucketFiles, bucket_sizes, most_held
-from teapot.engine.built import native
 from teapot.hashing import BLOCK, BlockHasher
 from teapot.jcs import canonical_plain
 from teapot.mapping.row import SPACE

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from teapot.arrow import hexadecimal, integers, named
 from teapot.engine.arrays import joined
 from teapot.engine.copies import REASONS
 from teapot.engine.passa import DROP, drops_file
@@ -95,29 +96,27 @@ class LedgerMaker:
         tasks = rows["task"].astype(np.int64)
         bases = np.asarray([task.base for task in self.shape.tasks], dtype=np.int64)[tasks]
         lines = (
-            pa.array(np.arange(self.lines_so_far + 1, self.lines_so_far + 1 + count, dtype=np.int64))
+            integers(np.arange(self.lines_so_far + 1, self.lines_so_far + 1 + count, dtype=np.int64))
             if numbered
             else pa.nulls(count, pa.int64())
         )
         starts = np.cumsum([0] + [len(task.licenses) for task in self.shape.tasks])[:-1]
         flat = np.asarray([self.licenses.index[name] for task in self.shape.tasks for name in task.licenses] or [0], dtype=np.int32)
-        names = pa.dictionary(pa.int32(), pa.string())
-        reasons = pa.DictionaryArray.from_arrays(pa.array(rows["reason"].astype(np.int32)), pa.array(list(REASONS)))
         columns = [
             lines,
-            self.modules.column(pa, tasks),
-            self.sources.column(pa, tasks),
-            self.files.column(pa, tasks),
-            pa.array(rows["record"].astype(np.int64) + bases),
-            pa.array(rows["part"].astype(np.int32)),
-            _hex(pa, rows["digest"]),
-            pa.array(rows["occurrence"].astype(np.int64)),
-            pa.array(rows["copy"].astype(np.int32)) if numbered else pa.nulls(count, pa.int32()),
-            pa.DictionaryArray.from_arrays(pa.array(flat[starts[tasks] + rows["license"]]), self.licenses.values(pa)),
-            _hex(pa, rows["sha"]) if numbered else pa.nulls(count, pa.string()),
-            pa.nulls(count, names) if numbered else reasons,
+            self.modules.column(tasks),
+            self.sources.column(tasks),
+            self.files.column(tasks),
+            integers(rows["record"].astype(np.int64) + bases),
+            integers(rows["part"].astype(np.int32)),
+            hexadecimal(rows["digest"]),
+            integers(rows["occurrence"].astype(np.int64)),
+            integers(rows["copy"].astype(np.int32)) if numbered else pa.nulls(count, pa.int32()),
+            named(flat[starts[tasks] + rows["license"]], list(self.licenses.index)),
+            hexadecimal(rows["sha"]) if numbered else pa.nulls(count, pa.string()),
+            pa.nulls(count, pa.dictionary(pa.int32(), pa.string())) if numbered else named(rows["reason"], list(REASONS)),
         ]
-        self._writer.write_batch(pa.record_batch(columns, schema=schema()))
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema()))
         self.count += count
         self.lines_so_far += count if numbered else 0
 
@@ -152,20 +151,23 @@ class LedgerMaker:
             self._write_dropped(info, batch, reasons)
 
     def _write_dropped(self, info: TaskInfo, batch: list[tuple[int, int, int]], reasons: list[str]) -> None:
+        import numpy as np
+
         pa = self.pa
         count = len(batch)
+        numbers = np.asarray(batch, dtype=np.int64).T
 
         def same(text: str) -> Any:
-            return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([text]))
+            return named(np.zeros(count, dtype=np.int32), [text])
 
         columns = [
             pa.nulls(count, pa.int64()), same(info.module_name), same(info.source_name), same(info.file),
-            pa.array([record + info.base for record, _, _ in batch], pa.int64()), pa.array([part for _, part, _ in batch], pa.int32()),
+            integers(numbers[0] + info.base), integers(numbers[1].astype(np.int32)),
             pa.nulls(count, pa.string()), pa.nulls(count, pa.int64()), pa.nulls(count, pa.int32()),
             pa.nulls(count, pa.dictionary(pa.int32(), pa.string())), pa.nulls(count, pa.string()),
-            pa.DictionaryArray.from_arrays(pa.array([reason for _, _, reason in batch], pa.int32()), pa.array(reasons)),
+            named(numbers[2], reasons),
         ]  # fmt: skip
-        self._writer.write_batch(pa.record_batch(columns, schema=schema()))
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema()))
         self.count += count
 
     def finish(self) -> tuple[int, str]:
@@ -187,19 +189,7 @@ class _Names:
         self.index = {name: number for number, name in enumerate(dict.fromkeys(names))}
         self._tasks = [self.index[name] for name in names]
 
-    def values(self, pa: Any) -> Any:
-        return pa.array(list(self.index), pa.string())
-
-    def column(self, pa: Any, tasks: Any) -> Any:
+    def column(self, tasks: Any) -> Any:
         import numpy as np
 
-        return pa.DictionaryArray.from_arrays(pa.array(np.asarray(self._tasks, dtype=np.int32)[tasks]), self.values(pa))
-
-
-def _hex(pa: Any, values: Any) -> Any:
-    """32 bytes a value, as 64 hexadecimal digits."""
-    import numpy as np
-
-    text = values.tobytes().hex().encode()
-    offsets = np.arange(0, len(text) + 1, 64, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
+        return named(np.asarray(self._tasks, dtype=np.int32)[tasks], list(self.index))

@@ -316,7 +316,7 @@ class Run:
         firsts: dict[str, int] = {}
         total = places[-1][2]
         with output.open("rb", buffering=0) as stream:  # reading ahead would reach bytes that another worker has yet to write
-            for written in self.pool.each("emit", places[:-1], lambda _: None):
+            for written in self.pool.each("emit", places[:-1], lambda _: None, at_once=2):
                 ready[written.bucket] = written
                 while following in ready:
                     one = ready.pop(following)

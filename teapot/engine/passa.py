@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from teapot.built import native
 from teapot.engine.batch import Spreader
-from teapot.engine.built import native
 from teapot.engine.compiled import CompiledBatch, CompiledSpreader
 from teapot.engine.planning import PlannedModule
 from teapot.engine.rowmaker import SAMPLE, Lost, Made, RowMaker, Seen, seen_by

@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from teapot.built import native
 from teapot.engine.arrays import joined, order_by, pick
 from teapot.engine.batch import pairs, row_sizes, scatter
 from teapot.engine.buckets import DATA, Appender, bucket_file, gone, load, read_bucket, remove_bucket
-from teapot.engine.built import native
 from teapot.engine.compiled import CompiledMover
 from teapot.engine.copies import REASONS
 from teapot.engine.index import OWN_ID, entry_type
@@ -290,7 +290,7 @@ class Emitter:
             bucket_data(folder, DATA, bucket, entries["worker"][~moved]),
             bucket_data(folder, MOVED_DATA, bucket, entries["worker"][moved]),
         )
-        with _Place(shape.output, offset) as place:
+        with _Place(shape.output, offset, self.native) as place:
             hashes = self._write_lines(entries, moved, data, place.write)
         rows = _ledger_rows(entries, ("copy",))
         rows["sha"] = np.frombuffer(hashes, dtype="V32")
@@ -436,16 +436,19 @@ def identity(text: bytes, flags: int, occurrence: int, copy: int) -> bytes:
 
 
 class _Place:
-    """Where the next bytes of a file go. Use as a context manager."""
+    """Where the next bytes of a file go. Use as a context manager: at its end the system begins to bring them to the disk, where it can be told to."""
 
-    def __init__(self, path: Path, at: int) -> None:
-        self.at = at
+    def __init__(self, path: Path, at: int, native: Any | None) -> None:
+        self.begin = self.at = at
+        self._native = native
         self._handle = os.open(path, os.O_WRONLY)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._native is not None:
+            self._native.begin_writing(self._handle, self.begin, self.at - self.begin)
         os.close(self._handle)
 
     def write(self, data: bytes | memoryview) -> None:

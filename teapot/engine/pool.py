@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -37,8 +38,10 @@ class Pool(Protocol):
 
     workers: int
 
-    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+    def each(self, name: str, arguments: Iterable[Any], report: Report, at_once: int = 1) -> Iterator[Any]:
         """Call ``name`` with every argument, spread over the workers; the results come as they are ready.
+
+        A worker is given so many calls ``at_once``: more than one only where arguments and results have room in a pipe, or both sides would wait.
 
         Raises:
             TeapotError: of the earliest argument for which there was one, whichever worker met it first.
@@ -61,7 +64,7 @@ class Alone:
     def __init__(self, make: Callable[[int], Crew]) -> None:
         self._crew = make(0)
 
-    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+    def each(self, name: str, arguments: Iterable[Any], report: Report, at_once: int = 1) -> Iterator[Any]:
         for argument in arguments:
             yield self._crew.call(name, argument, report)
 
@@ -143,35 +146,35 @@ class Workers:
             self.close()
             raise
 
-    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+    def each(self, name: str, arguments: Iterable[Any], report: Report, at_once: int = 1) -> Iterator[Any]:
         todo = enumerate(arguments)
         ahead = next(todo, None)
-        busy: dict[Connection, tuple[Worker, int]] = {}
+        asked: dict[Connection, tuple[Worker, deque[int]]] = {worker.answers: (worker, deque()) for worker in self._workers}
         failed: tuple[int, TeapotError] | None = None
 
         def start(worker: Worker) -> None:
             nonlocal ahead
             if ahead is not None and failed is None:
                 worker.ask(name, ahead[1])
-                busy[worker.answers] = (worker, ahead[0])
+                asked[worker.answers][1].append(ahead[0])
                 ahead = next(todo, None)  # made while the workers are busy, so that none waits for it
 
-        for worker in self._workers:
-            start(worker)
-        while busy:
-            for connection in wait(list(busy)):
-                worker, number = busy[connection]  # type: ignore[index]
+        for _ in range(at_once):
+            for worker in self._workers:
+                start(worker)
+        while busy := [connection for connection, (_, numbers) in asked.items() if numbers]:
+            for connection in wait(busy):
+                worker, numbers = asked[connection]  # type: ignore[index]
                 kind, value = self._receive(worker)
                 if kind == "tick":
                     report(value)
                     continue
-                del busy[connection]  # type: ignore[arg-type]
-                if kind == "error":
-                    if failed is None or number < failed[0]:
-                        failed = (number, value)
-                elif kind == "done":
+                number = numbers.popleft()
+                if kind == "error" and (failed is None or number < failed[0]):
+                    failed = (number, value)
+                start(worker)  # before what the value is wanted for, which may take a while
+                if kind == "done":
                     yield value
-                start(worker)
         if failed is not None:
             raise failed[1]
 

@@ -78,7 +78,7 @@ class RayPool:
 
     # ------------------------------------------------------------ the calls of a pool
 
-    def each(self, name: str, arguments: Iterable[Any], report: Report) -> Iterator[Any]:
+    def each(self, name: str, arguments: Iterable[Any], report: Report, at_once: int = 1) -> Iterator[Any]:
         """Call ``name`` with every argument: what the local engine's workers can do (``crew``) that is done by tasks.
 
         Raises:

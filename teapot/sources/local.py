@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,28 +62,56 @@ class Hashed(NamedTuple):
     signature: Signature
 
 
-def hash_file(path: Path, stopped: Callable[[], bool] = lambda: False, place: Place | None = None) -> Hashed:
-    """Hash a file; ``stopped`` says whether that is no longer wanted, and is asked now and then.
+class Hashing:
+    """A file that is being hashed. ``stream`` is to be read to its end."""
+
+    def __init__(self, path: Path, stream: FileIO, before: os.stat_result) -> None:
+        self.path = path
+        self.stream = stream
+        self._before = before
+
+    def done(self, size: int, digest: str) -> Hashed:
+        """What the file was all the time, given the size and the SHA-256 of what was read.
+
+        Raises:
+            DataError: it changed meanwhile, or was not read to its end.
+        """
+        after = os.fstat(self.stream.fileno())
+        if signature_of(self._before) != signature_of(after) or size != after.st_size:
+            raise DataError("the file changed while it was hashed", Place(shown(self.path)), "run again when nothing writes to it")
+        return Hashed(size, digest, signature_of(after))
+
+
+@contextmanager
+def hashing(path: Path, place: Place | None = None) -> Iterator[Hashing]:
+    """Open a file to hash it.
 
     Raises:
         SourceUnavailable: it is missing or cannot be read.
-        DataError: it is no regular file, or changed while it was hashed, which it also did where the hashing was stopped.
+        DataError: it is no regular file.
     """
     try:
         # without O_NONBLOCK a FIFO would wait for a writer instead of being refused
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as stream:
+        with FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)) as stream:
             before = os.fstat(stream.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise DataError(f"'{shown(path)}' is not a regular file", place, "copy what it gives into a file")
-            size, digest = sha256_stream(stream, stopped)
-            after = os.fstat(stream.fileno())
+            yield Hashing(path, stream, before)
     except FileNotFoundError:
         raise SourceUnavailable(f"the file '{shown(path)}' does not exist", place, "check the path of the source") from None
     except OSError as error:
         raise SourceUnavailable(f"cannot read '{shown(path)}': {error.strerror}", place) from None
-    if signature_of(before) != signature_of(after) or size != after.st_size:
-        raise DataError("the file changed while it was hashed", Place(shown(path)), "run again when nothing writes to it")
-    return Hashed(size, digest, signature_of(after))
+
+
+def hash_file(path: Path, place: Place | None = None) -> Hashed:
+    """Hash a file.
+
+    Raises:
+        SourceUnavailable: it is missing or cannot be read.
+        DataError: it is no regular file, or changed while it was hashed.
+    """
+    with hashing(path, place) as file:
+        return file.done(*sha256_stream(file.stream))
 
 
 def pin_file(path: Path, label: str, place: Place | None = None, git_oid: str | None = None, hashed: Hashed | None = None) -> OpenFile:

@@ -178,8 +178,10 @@ class _Composing:
         """Run the engine, and pack what it wrote."""
         files, engine, mark = self.files, self.engine, self.clock.mark
         with ExitStack() as stack:
-            tmp = engine.tmp_dir
-            folder = stack.enter_context(staging.folder(files.output) if tmp is None else scratch_folder(tmp)) / "run"
+            if engine.tmp_dir is None:
+                folder = stack.enter_context(staging.folder(files.output))
+            else:
+                folder = stack.enter_context(scratch_folder(engine.tmp_dir)) / "run"
             run = stack.enter_context(open_run(self.plan, engine, folder, self.watch.progress, self.options))
             stack.enter_context(writing(folder))  # whatever the system refuses from here on, it refuses for the temporary files
             scanned = run.scan()

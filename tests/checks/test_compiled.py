@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from teapot.built import native
 from teapot.checks import ledgertext
 from teapot.checks.compiled import Walker, compiled_checker
 from teapot.checks.ids import IdMarks, repeated_ids
 from teapot.checks.ledger import LedgerWalk, _python_unhex
 from teapot.checks.output import Effort, Result, check_output
 from teapot.checks.ranges import Job, RangeCrew
-from teapot.engine.built import native
 from teapot.engine.compiled import counter
 from teapot.ledger import Entry
 from teapot.manifest import parse_manifest

@@ -50,7 +50,7 @@ def left(project: Project) -> list[str]:
 
 
 def temporary(project: Project) -> list[Path]:
-    return list(project.root.glob(".*.d/run/*/data-*"))
+    return list(project.root.glob(".*.d/*/data-*"))
 
 
 def running(project: Project, workers: int = 2) -> Iterator[subprocess.Popen[str]]:

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teapot import built as the_build
+from teapot.built import native
 from teapot.checks.rows import FullCheck, chat_check, compiled_check
-from teapot.engine import built as the_build
 from teapot.engine import passa
 from teapot.engine.buckets import load
-from teapot.engine.built import native
 from teapot.engine.compiled import MOST_ROLES, CompiledSpreader, Hasher, roles_of
 from teapot.engine.index import entry_type, identity_type
 from teapot.engine.local import Engine
@@ -151,6 +151,22 @@ def test_block_hashes(block: int) -> None:
             theirs.update(data)
         whole = theirs.finish()
         assert ours.finish() == (theirs.size, whole, theirs.blocks)
+
+
+@needed
+def test_hashes_of_two_streams() -> None:
+    """In pieces of any size, one stream after the other in each place."""
+    noise = random.Random(5)
+    pair = built().PairHasher()
+    taken = [bytearray(), bytearray()]
+    for _ in range(2000):
+        pieces = [noise.randbytes(noise.choice([0, 0, 1, 5, 63, 64, 65, noise.randrange(1000)])) for _ in range(2)]
+        pair.update(*pieces)
+        for place in range(2):
+            taken[place] += pieces[place]
+            if noise.random() < 0.1:
+                assert pair.finish(place) == hashlib.sha256(taken[place]).hexdigest()
+                taken[place].clear()
 
 
 # ---------------------------------------------------------------- lines
@@ -310,8 +326,15 @@ def test_an_older_build_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert native() is None
 
 
-def test_a_build_with_wrong_hashes_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = SimpleNamespace(INTERFACE=the_build.INTERFACE, sha256=lambda data, plain: bytes(32))
+@needed
+@pytest.mark.parametrize("what", ["sha256", "PairHasher"])
+def test_a_build_with_wrong_hashes_is_not_used(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    wrong = SimpleNamespace(INTERFACE=the_build.INTERFACE, sha256=built().sha256, PairHasher=built().PairHasher)
+    if what == "sha256":
+        wrong.sha256 = lambda data, plain: bytes(32)
+    else:
+        without = built().PairHasher()
+        wrong.PairHasher = lambda: SimpleNamespace(update=lambda one, other: None, finish=without.finish)
     monkeypatch.setitem(sys.modules, "teapot.engine._native", wrong)
     assert native() is None
 
@@ -372,6 +395,9 @@ def bad_calls() -> dict[str, Any]:
         "size": lambda: buckets(0, 0, print, (9, 9, 9), ((-1,), (0,), (0,))),
         "block": lambda: built().BlockHasher(65),
         "no block": lambda: built().BlockHasher(0),
+        "stream": lambda: built().PairHasher().finish(2),
+        "stream before": lambda: built().PairHasher().finish(-1),
+        "streams": lambda: built().PairHasher().update(b"", "x"),
         "entries": lambda: built().lines(2, entry, place, b"\0", ((b"",), (b"",)), (b"",), 0),
         "no such file": lambda: built().lines(1, entry, place, b"\0", ((), ()), (b"",), 0),
         "no id": lambda: built().lines(1, entry, place, b"\0", ((b"",), (b"",)), (b"",), 0),
@@ -391,7 +417,7 @@ def bad_calls() -> dict[str, Any]:
 @needed
 @pytest.mark.parametrize("name", [
     "digest", "id", "license", "span", "span before", "text", "keep", "roles", "role", "too many roles", "tokens", "spaces", "tail", "no fields",
-    "too many fields", "field", "field's name", "too many buckets", "no room", "sizes", "size", "block", "no block", "entries", "no such file", "no id",
+    "too many fields", "field", "field's name", "too many buckets", "no room", "sizes", "size", "block", "no block", "stream", "stream before", "streams", "entries", "no such file", "no id",
     "row", "row's size", "middle", "middle before", "ledger", "origin", "reason", "person", "move", "tail of a move",
 ])  # fmt: skip
 def test_bad_calls(name: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from teapot.built import native
 from teapot.engine import passa
-from teapot.engine.built import native
 from teapot.engine.compiled import CompiledBatch
 from teapot.engine.local import _limits
 from teapot.engine.passa import Job, Outcome, Scanner

@@ -10,9 +10,9 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,12 +21,20 @@ from types import FrameType
 from typing import Any
 
 from teapot import interrupts, writer
-from teapot.cli import AGAIN, Ending, Terminated
+from teapot.cli import Ending, Terminated
 from teapot.sources import prepare
 from teapot.verbs import exporting_place
 
 TRACED = {module.__file__ for module in (interrupts, writer, contextlib, tempfile, prepare, exporting_place)}
 """Elsewhere nothing is made; and in shutil every interrupt has to wait."""
+
+
+WAIT = 3000
+"""Milliseconds after which an interrupt is taken to be lost."""
+
+
+ENOUGH = 5
+"""After so many wrong moments no more are tried."""
 
 
 class Interrupter:
@@ -66,6 +74,7 @@ def staged(home: Path) -> None:
     place = home / "output"
     with writer.held(place), writer.staged("x", [place]) as staging:
         with staging.folder(place) as folder:
+            folder.mkdir()
             (folder / "file").write_bytes(b"")
         staging.write(place, b"new")
         staging.commit()
@@ -108,9 +117,8 @@ def interrupted(work: Callable[[Path], None], home: Path, moment: int, number: i
         sys.settrace(interrupter)
         work(home)
         sys.settrace(None)
-        while signal.getitimer(signal.ITIMER_REAL)[0]:  # it was raised where nobody could catch it, and comes again
-            time.sleep(AGAIN / 10)
-        sum(range(10))
+        for _ in range(WAIT if interrupter.seen >= moment else 0):  # the other thread has it, or nobody could catch it, and it comes again
+            time.sleep(0.001)
     except (KeyboardInterrupt, Terminated):
         was = True
     finally:
@@ -125,6 +133,7 @@ def interrupted(work: Callable[[Path], None], home: Path, moment: int, number: i
 def main() -> None:
     work, home, number = ALL[sys.argv[1]], Path(sys.argv[2]), int(sys.argv[3])
     os.environ["TMPDIR"] = str(home)
+    threading.Thread(target=threading.Event().wait, daemon=True).start()  # the system gives it what the main thread makes wait
     wrong: list[str] = []
     tried = 0
     for moment in itertools.count(1, int(sys.argv[4])):
@@ -134,7 +143,7 @@ def main() -> None:
             for path in home.iterdir():
                 with suppress(OSError):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not hit:
+        if not hit or len(wrong) == ENOUGH:
             break
         tried += 1
     sys.stdout.write(json.dumps({"tried": tried, "wrong": wrong}))

@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         "nothing-waits", "G16", "an interrupt between making a temporary file and being ready to remove it leaves the file",
         "teapot/interrupts.py", "    if _Held.depth == 0:", "    if True:",
-        (f"{ANYWHERE}[scratch-2]",),
+        (f"{ANYWHERE}[staged-2]",),
     ),
     Mutant(
         "left-things-stay", "G16", "what an interrupt kept from being removed is not removed at the end",

@@ -17,8 +17,13 @@ MUTANTS = (
     ),
     Mutant(
         "hashes-ahead-exchanged", "G12", "a hash that was made before it was asked for is taken for another file's",
-        "teapot/sources/ahead.py", "self._hashed.pop(path, None)", "self._hashed.pop(next(iter(self._hashed), path), None)",
+        "teapot/sources/ahead.py", "self._files.pop(path, None)", "self._files.pop(next(iter(self._files), path), None)",
         ("tests/sources/test_ahead.py",),
+    ),
+    Mutant(
+        "half-a-block-hashed", "G12", "where two files are hashed at a time, a piece that ends within a block spoils the hash",
+        "teapot/engine/native/pairhasher.h", "if (wanted && taken == wanted)", "if (wanted)",
+        ("tests/engine/test_native.py::test_hashes_of_two_streams",),
     ),
     Mutant(
         "hash-of-a-url-file-skipped", "G12", "a file of a URL is taken as it comes",
@@ -156,7 +161,7 @@ MUTANTS = (
     ),
     Mutant(
         "change-while-hashed", "G12", "a file that changes while it is hashed gets a hash of no file",
-        LOCAL, "    if signature_of(before) != signature_of(after) or size != after.st_size:", "    if False:",
+        LOCAL, "        if signature_of(self._before) != signature_of(after) or size != after.st_size:", "        if False:",
         ("tests/faults/test_writer.py::test_a_file_that_changes_while_it_is_hashed",),
     ),
 )  # fmt: skip

@@ -4,15 +4,17 @@
    the long way, which words every finding. Whatever it writes is the same, byte for byte, as what Python writes without it.
 
    Memory: every read is checked against the end of the line or of the data; every write is into a Buffer or a Hold after room was made for it. Pieces
-   point into bytes objects that a tuple keeps alive. All of it runs under the interpreter's lock. */
+   point into bytes objects that a tuple keeps alive. All of it runs under the interpreter's lock, except where it says so. */
 
+#define _GNU_SOURCE /* for sync_file_range */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <fcntl.h>
 
 #include "hashes.h"
 #include "text.h"
 
-#define INTERFACE 4 /* raise it with every change of what Python calls: an older build is then not used */
+#define INTERFACE 5 /* raise it with every change of what Python calls: an older build is then not used */
 #define MOST_SHAPES 8
 #define MOST_FIELDS 64
 #define MOST_TABLE 128
@@ -27,6 +29,7 @@
 #include "walk.h"
 #include "ledger.h"
 #include "blockhasher.h"
+#include "pairhasher.h"
 
 /* sha256(data, plain) -> digest; with plain, without the processor's instructions. */
 static PyObject *native_sha256(PyObject *Py_UNUSED(module), PyObject *args)
@@ -82,6 +85,7 @@ static PyObject *native_blake2b(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef functions[] = {
     {"lines", native_lines, METH_VARARGS, NULL},
+    {"begin_writing", native_begin_writing, METH_VARARGS, NULL},
     {"entries", native_entries, METH_VARARGS, NULL},
     {"repeated", native_repeated, METH_O, NULL},
     {"unhex", native_unhex, METH_O, NULL},
@@ -113,6 +117,9 @@ static PyType_Slot rows_slots[] = {{Py_tp_new, SLOT(rows_new)}, {Py_tp_dealloc, 
 static PyType_Slot hasher_slots[] = {
     {Py_tp_new, SLOT(hasher_new)}, {Py_tp_dealloc, SLOT(hasher_dealloc)}, {Py_tp_methods, hasher_methods}, {0, NULL}};
 static PyType_Spec hasher_spec = {"teapot.engine._native.BlockHasher", sizeof(BlockHasher), 0, Py_TPFLAGS_DEFAULT, hasher_slots};
+static PyType_Slot pairhasher_slots[] = {
+    {Py_tp_new, SLOT(pairhasher_new)}, {Py_tp_dealloc, SLOT(pairhasher_dealloc)}, {Py_tp_methods, pairhasher_methods}, {0, NULL}};
+static PyType_Spec pairhasher_spec = {"teapot.engine._native.PairHasher", sizeof(PairHasher), 0, Py_TPFLAGS_DEFAULT, pairhasher_slots};
 static PyType_Slot checker_slots[] = {
     {Py_tp_new, SLOT(checker_new)}, {Py_tp_dealloc, SLOT(checker_dealloc)}, {Py_tp_methods, checker_methods}, {0, NULL}};
 static PyType_Spec checker_spec = {"teapot.engine._native.Checker", sizeof(Checker), 0, Py_TPFLAGS_DEFAULT, checker_slots};
@@ -124,16 +131,15 @@ static int native_exec(PyObject *module)
     choose_sha256(0);
     choose_text(0);
     PyObject *types[] = {PyType_FromSpec(&buckets_spec), PyType_FromSpec(&rows_spec), PyType_FromSpec(&hasher_spec),
-                         PyType_FromSpec(&checker_spec)};
-    const char *names[] = {"Buckets", "Rows", "BlockHasher", "Checker"};
+                         PyType_FromSpec(&checker_spec), PyType_FromSpec(&pairhasher_spec)};
+    const char *names[] = {"Buckets", "Rows", "BlockHasher", "Checker", "PairHasher"};
     int code = PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (code == 0)
             code = types[i] != NULL ? PyModule_AddObjectRef(module, names[i], types[i]) : FAILED;
     buckets_type = (PyTypeObject *)types[0]; /* kept for good */
-    Py_XDECREF(types[1]);
-    Py_XDECREF(types[2]);
-    Py_XDECREF(types[3]);
+    for (int i = 1; i < 5; i++)
+        Py_XDECREF(types[i]);
     return code;
 }
 

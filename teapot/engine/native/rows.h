@@ -6,6 +6,8 @@
 enum { IS_TEXT, IS_SCALAR, IS_MESSAGES, FIELD_TYPE = 3, GIVES_ID = 4, IS_ASKED = 8 }; /* IS_ASKED << question */
 enum { CATEGORY, META, LICENSE, QUESTIONS };
 enum { NOT_BLANK = 1, ANSWERS = 2 };
+#define MOST_WAITING 32
+#define ENOUGH_WAITING (1 << 18)
 
 typedef struct {
     Piece name;
@@ -31,6 +33,14 @@ typedef struct {
     uint8_t begins[256], goes_on[256]; /* what an item's first byte and its second byte may be */
 } Table;
 
+/* A record that was taken. It waits for others, for two digests at a time take less than twice the time of one. */
+typedef struct {
+    PyObject *category, *meta;
+    uint64_t record, line;
+    size_t id_from, id_size; /* no size: it has none */
+    unsigned license;
+} Waiting;
+
 typedef struct {
     PyObject_HEAD
     PyObject *keep;
@@ -43,7 +53,10 @@ typedef struct {
     Role roles[MOST_TABLE];
     Table tokens, spaces;
     Shape *shapes[MOST_SHAPES]; /* the one that fitted last comes first */
-    Buffer messages, id, spare;
+    Buffer messages, id, spare; /* messages and ids of those that wait come first: so many bytes */
+    size_t messages_from, id_from, messages_ends[MOST_WAITING];
+    Waiting waiting[MOST_WAITING];
+    int waiting_count;
     Piece asked[MOST_FIELDS];
     int has_id, answered;
     int has_category, has_meta, has_made_ids;
@@ -269,7 +282,7 @@ static int take_message(Rows *self, Line *line)
 /* The list of messages, with what the digest wants around it. */
 static int take_messages(Rows *self, Line *line)
 {
-    self->messages.size = 0;
+    self->messages.size = self->messages_from;
     self->answered = 0;
     if (!takes(line, '['))
         return OTHER;
@@ -295,11 +308,12 @@ static int take_value(Rows *self, Line *line, int kind)
         return kind & GIVES_ID ? NO : take_messages(self, line);
     if ((kind & FIELD_TYPE) == IS_TEXT) {
         Buffer *to = kind & GIVES_ID ? &self->id : &self->spare;
-        to->size = 0;
+        const size_t from = kind & GIVES_ID ? self->id_from : 0;
+        to->size = from;
         if (!next_is(line, '"'))
             return OTHER;
         const int code = put_string(line, to);
-        return code == YES && kind & GIVES_ID && to->size == 2 ? NO : code;
+        return code == YES && kind & GIVES_ID && to->size - from == 2 ? NO : code;
     }
     if (next_is(line, '"'))
         return OTHER;
@@ -309,7 +323,7 @@ static int take_value(Rows *self, Line *line, int kind)
         return NO;
     if (kind & GIVES_ID) {
         const size_t size = (size_t)(line->at - text.at);
-        self->id.size = 0;
+        self->id.size = self->id_from;
         if (make_room(&self->id, size + 2) < 0)
             return FAILED;
         PUT_TEXT(&self->id, "\"");
@@ -399,18 +413,48 @@ static PyObject *answer(Rows *self, Shape *shape, int question, PyObject *ask)
     return found;
 }
 
-static int keep_record(Rows *self, Candidate *one)
+static void clear_waiting(Rows *self)
 {
-    uint8_t digest[DIGEST];
-    sha256(self->messages.at, self->messages.size, digest);
-    if (!self->has_id)
-        put_made_id(&self->id, digest);
-    one->digest = digest;
-    one->identity = (Piece){self->id.at, self->id.size};
-    one->body[0] = TEXT(",\"messages\":");
-    one->body[1] = (Piece){self->messages.at + sizeof BEFORE - 1, self->messages.size - (sizeof BEFORE - 1) - (sizeof AFTER - 1)};
-    one->has_own_id = self->has_id;
-    return keep_candidate(self, one);
+    for (; self->waiting_count; self->waiting_count--) {
+        Py_DECREF(self->waiting[self->waiting_count - 1].category);
+        Py_DECREF(self->waiting[self->waiting_count - 1].meta);
+    }
+    self->messages_from = self->id_from = 0;
+}
+
+/* Those that wait become candidates. */
+static int keep_waiting(Rows *self)
+{
+    uint8_t digests[MOST_WAITING][DIGEST], made[2 + 16];
+    size_t from = 0;
+    int code = YES;
+    sha256_pieces((Sha256Pieces){self->messages.at, self->messages_ends, (size_t)self->waiting_count, 0, digests[0]});
+    for (int i = 0; i < self->waiting_count && code == YES; i++) {
+        const Waiting *its = &self->waiting[i];
+        Candidate one = {.digest = digests[i], .license = its->license, .record = its->record, .line = its->line, .has_own_id = its->id_size > 0};
+        Buffer id = {made, 0, sizeof made};
+        if (!one.has_own_id)
+            put_made_id(&id, digests[i]);
+        one.identity = one.has_own_id ? (Piece){self->id.at + its->id_from, its->id_size} : (Piece){id.at, id.size};
+        one.body[0] = TEXT(",\"messages\":");
+        one.body[1] = (Piece){self->messages.at + from + sizeof BEFORE - 1, self->messages_ends[i] - from - (sizeof BEFORE - 1) - (sizeof AFTER - 1)};
+        from = self->messages_ends[i];
+        code = piece_of(its->category, &one.category) == YES && piece_of(its->meta, &one.meta) == YES ? keep_candidate(self, &one) : FAILED;
+    }
+    clear_waiting(self);
+    return code;
+}
+
+/* The record that was just taken waits. */
+static int wait_for_others(Rows *self, PyObject *category, PyObject *meta, unsigned license, uint64_t record, uint64_t line)
+{
+    Waiting *its = &self->waiting[self->waiting_count];
+    *its = (Waiting){category, meta, record, line, self->id_from, self->has_id ? self->id.size - self->id_from : 0, license};
+    Py_INCREF(category);
+    Py_INCREF(meta);
+    self->messages_from = self->messages_ends[self->waiting_count++] = self->messages.size;
+    self->id_from += its->id_size;
+    return self->waiting_count == MOST_WAITING || self->messages_from >= ENOUGH_WAITING ? keep_waiting(self) : YES;
 }
 
 /* A record that was taken: a candidate, or lost. Category and meta are JSON text; the licence is asked last, because it is counted from then on, and
@@ -418,7 +462,6 @@ static int keep_record(Rows *self, Candidate *one)
 static int finish_record(Rows *self, Shape *shape, PyObject *ask, PyObject *lose, uint64_t record, uint64_t line)
 {
     PyObject *answers[QUESTIONS] = {NULL};
-    Candidate one = {0};
     int code = YES;
     for (int i = 0; i < QUESTIONS && code == YES; i++) {
         answers[i] = answer(self, shape, i, ask);
@@ -429,12 +472,8 @@ static int finish_record(Rows *self, Shape *shape, PyObject *ask, PyObject *lose
         code = done != NULL ? YES : FAILED;
         Py_XDECREF(done);
     } else if (code == YES) {
-        one.license = (unsigned)PyLong_AsUnsignedLong(answers[LICENSE]);
-        one.record = record;
-        one.line = line;
-        code = FAILED;
-        if (!PyErr_Occurred() && piece_of(answers[CATEGORY], &one.category) == YES && piece_of(answers[META], &one.meta) == YES)
-            code = keep_record(self, &one);
+        const unsigned license = (unsigned)PyLong_AsUnsignedLong(answers[LICENSE]);
+        code = PyErr_Occurred() ? FAILED : wait_for_others(self, answers[CATEGORY], answers[META], license, record, line);
     }
     for (int i = 0; i < QUESTIONS; i++)
         Py_XDECREF(answers[i]);
@@ -556,6 +595,7 @@ static void rows_dealloc(PyObject *object)
     Rows *self = (Rows *)object;
     for (int i = 0; i < self->shape_count; i++)
         free_shape(self->shapes[i]);
+    clear_waiting(self);
     clear_buffer(&self->keyed);
     clear_buffer(&self->messages);
     clear_buffer(&self->id);
@@ -639,7 +679,7 @@ static PyObject *rows_take(PyObject *object, PyObject *args)
         done++;
         at = stop != NULL ? (Py_ssize_t)(stop - text.at) + 1 : end;
     }
-    return Py_BuildValue("nn", done, at);
+    return keep_waiting(self) == YES ? Py_BuildValue("nn", done, at) : NULL;
 }
 
 /* add(digest, own id or None, body, tools, category, meta, license, bits, record, line, part): a candidate that came the long way. */

@@ -6,7 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def strings(texts: list[bytes]) -> Any:
@@ -16,6 +19,31 @@ def strings(texts: list[bytes]) -> Any:
 
     offsets = np.cumsum([0, *map(len, texts)]).astype(np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(b"".join(texts)))
+
+
+def integers(values: NDArray[Any]) -> Any:
+    """An array of these integers, of their own width."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def named(numbers: NDArray[Any], names: list[str]) -> Any:
+    """An array of these names, by their numbers."""
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(integers(numbers.astype(np.int32, copy=False)), strings([name.encode() for name in names]))
+
+
+def hexadecimal(values: NDArray[Any]) -> Any:
+    """An array of texts: the bytes of each value as hexadecimal digits."""
+    import numpy as np
+    import pyarrow as pa
+
+    text = values.tobytes().hex().encode()
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * (2 * values.itemsize)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import Any, Final
 
-INTERFACE: Final = 4
+INTERFACE: Final = 5
 """What the build must say that it offers: an older one, left over in a checkout, is not used."""
 
 _PROBE: Final = bytes(range(200))
@@ -21,6 +21,11 @@ def native() -> Any | None:
         found = import_module("teapot.engine._native")
     except ImportError:
         return None
-    if getattr(found, "INTERFACE", 0) != INTERFACE or found.sha256(_PROBE, False) != hashlib.sha256(_PROBE).digest():
-        return None
-    return found
+    return found if getattr(found, "INTERFACE", 0) == INTERFACE and _hashes_well(found) else None
+
+
+def _hashes_well(found: Any) -> bool:
+    pair = found.PairHasher()
+    pair.update(_PROBE, _PROBE[1:])
+    said = (found.sha256(_PROBE, False).hex(), pair.finish(0), pair.finish(1))
+    return said == (hashlib.sha256(_PROBE).hexdigest(), hashlib.sha256(_PROBE).hexdigest(), hashlib.sha256(_PROBE[1:]).hexdigest())
