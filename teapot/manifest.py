@@ -11,22 +11,12 @@ from teapot.hashing import BLOCK, sha256_hex
 from teapot.jsondoc import Field, document_bytes, parse_document
 from teapot.lock import ALGORITHM
 from teapot.manifest_sums import disagreements
-from teapot.model import Compression, Packing
+from teapot.model import Compression, Packing, Part
 from teapot.settings import Settings
 from teapot.shards import MAX_SHARDS, packed_names, shard_rows
 
 MANIFEST_VERSION = 1
 HINT = "compose again, or restore the whole set of files"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A file with some of an output's lines: how many, and the size and the SHA-256 of them, before any compression."""
-
-    file: str
-    rows: int
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -358,3 +358,13 @@ class Pin:
 
     files: tuple[PinnedFile, ...]
     commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file with some of an output's lines: how many, and the size and the SHA-256 of them, before any compression."""
+
+    file: str
+    rows: int
+    size: int
+    sha256: str

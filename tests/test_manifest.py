@@ -11,8 +11,8 @@ import pytest
 
 from teapot.errors import CheckFailed
 from teapot.hashing import BLOCK
-from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output, Part, SourceCount, parse_manifest
-from teapot.model import Compression, Packing
+from teapot.manifest import LedgerInfo, LockInfo, Manifest, ModuleCount, Output, SourceCount, parse_manifest
+from teapot.model import Compression, Packing, Part
 from teapot.rowform import RowForm
 from tests.faults.tiny import sign
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from teapot.checks.content import Content, File, read_file
 from teapot.engine.compiled import Hasher, counter
 from teapot.errors import Place, Problem
 from teapot.hashing import BLOCK
-from teapot.manifest import Output
+
+if TYPE_CHECKING:
+    from teapot.manifest import Output
 
 
 class Range(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from teapot import frames
 from teapot.errors import CheckFailed, Place
-from teapot.manifest import Part
+from teapot.model import Part
 
 if TYPE_CHECKING:
     from typing_extensions import Self

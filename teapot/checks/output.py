@@ -17,6 +17,7 @@ from typing import Any
 from teapot.arrow import frugal
 from teapot.checks.bytes import Blocks, Range, Sent, wrong_bytes, wrong_files
 from teapot.checks.content import Content
+from teapot.checks.expected import Expected
 from teapot.checks.findings import MAX_PROBLEMS, Findings, Step
 from teapot.checks.ids import partition_bits
 from teapot.checks.ledger import MakeLedgerCrew, Said
@@ -72,7 +73,7 @@ def check_output(content: Content, ledger: Path, manifest: Manifest, effort: Eff
     is_alone = effort.workers <= 1 or size <= effort.small
     name = shown(ledger)
     with scratch_folder() as folder, ExitStack() as opened:
-        job = Job(content, manifest, folder, partition_bits(manifest.rows), 1 if is_alone else effort.workers)
+        job = Job(content, Expected.of(manifest), folder, partition_bits(manifest.rows), 1 if is_alone else effort.workers)
         pool: Pool = Alone(MakeCrew(job)) if is_alone else Workers(effort.workers, MakeCrew(job))
         opened.callback(pool.close)
         if is_alone:
@@ -80,12 +81,13 @@ def check_output(content: Content, ledger: Path, manifest: Manifest, effort: Eff
         make = MakeLedgerCrew(ledger, name, is_alone)
         walk: Alone | Workers = Alone(make) if is_alone else Workers(1, make)
         opened.callback(walk.close)
-        return _Run(job, pool, walk, effort.block).check(size, progress)
+        return _Run(job, manifest, pool, walk, effort.block).check(size, progress)
 
 
 class _Run:
-    def __init__(self, job: Job, pool: Pool, walk: Alone | Workers, block: int) -> None:
+    def __init__(self, job: Job, manifest: Manifest, pool: Pool, walk: Alone | Workers, block: int) -> None:
         self.job = job
+        self.manifest = manifest
         self.pool = pool
         self.walk = walk
         self.block = block
@@ -99,7 +101,7 @@ class _Run:
     def check(self, size: int, progress: Progress) -> Result:
         rows = done = 0
         waiting: dict[int, Outcome] = {}
-        for outcome in self.pool.each("check", self._requests(), lambda _: None):
+        for outcome in self.pool.each("check", self._requests(), lambda _: None, at_once=2):
             waiting[outcome.number] = outcome
             while self.taken in waiting:
                 one = waiting.pop(self.taken)
@@ -107,7 +109,7 @@ class _Run:
                 rows += sum(one.counts.values())
                 done = min(done + self.block, size)
                 progress(Tick("check", rows, done, done / max(size, 1)))
-        ending = self.walk.begin("finish", _said(self.job.manifest)) if self.error is None else None
+        ending = self.walk.begin("finish", _said(self.manifest)) if self.error is None else None
         self.pool.all("checked", None)
         self._find_repeated_ids()
         result = Result(
@@ -162,11 +164,11 @@ class _Run:
         """Ids are read from their lines again, so that only their hashes had to be kept."""
         again: list[tuple[int, int]] = []
         count = 0
-        for marks in self.pool.each("repeated", range(1 << self.job.bits), lambda _: None):
+        for marks in self.pool.each("repeated", range(1 << self.job.bits), lambda _: None, at_once=2):
             count += len(marks)
             again = nsmallest(MAX_PROBLEMS, [*again, *marks])
         part = Findings()
-        check_line = line_checker(self.job.manifest)
+        check_line = line_checker(self.job.expected)
         for (line, _), text in zip(again, self.job.content.lines_at([offset for _, offset in again]), strict=True):
             row = check_line(text)
             assert isinstance(row, Checked)
@@ -176,7 +178,7 @@ class _Run:
 
     def _whole(self, ending: Callable[[], list[Any]]) -> Iterator[Problem]:
         """What only the whole output shows, and the whole ledger."""
-        manifest, content = self.job.manifest, self.job.content
+        manifest, content = self.manifest, self.job.content
         output, name = manifest.outputs[0], content.name
         if not (content.is_packed and any(wrong_files(content, self.bytes.seen))):  # which then say it better
             yield from wrong_bytes(name, output, self.bytes.sha256, self.bytes.blocks, self.block)

@@ -14,6 +14,7 @@ from teapot import spdx
 from teapot.checks.bytes import Range, Sent
 from teapot.checks.compiled import Walker, compiled_checker
 from teapot.checks.content import Content, Joined
+from teapot.checks.expected import Expected
 from teapot.checks.findings import Findings, Step
 from teapot.checks.ids import IdMarks, repeated_ids
 from teapot.checks.ledger import Entries
@@ -22,7 +23,6 @@ from teapot.engine.compiled import keyed_by
 from teapot.engine.pool import Report
 from teapot.errors import CheckFailed, Place
 from teapot.hashing import Keys
-from teapot.manifest import Manifest
 from teapot.model import MAX_INTEGER
 
 OrderPlace: TypeAlias = "tuple[bytes, bytes, bytes, int, int]"
@@ -36,7 +36,7 @@ class Job:
     """What every worker knows: that there are so many, and a folder for ``2 ** bits`` partitions of ids."""
 
     content: Content
-    manifest: Manifest
+    expected: Expected
     folder: Path
     bits: int
     workers: int = 1
@@ -66,20 +66,18 @@ class RangeCrew:
 
     def __init__(self, job: Job, number: int) -> None:
         self.job = job
-        self.manifest = job.manifest
-        self.check_line = line_checker(job.manifest)
-        self.keys = {name: (Keys(name, job.manifest.seed), name.encode()) for name in job.manifest.modules}
-        self.sources = {(name, source) for name, module in job.manifest.modules.items() for source in module.sources}
-        allowed = job.manifest.settings.get("licenses")
-        self.is_allowed = _allowed_by(frozenset(allowed)) if isinstance(allowed, list) else None
+        self.expected = expected = job.expected
+        self.check_line = line_checker(expected)
+        self.keys = {name: (Keys(name, expected.seed), name.encode()) for name in expected.modules}
+        self.is_allowed = _allowed_by(expected.allowed) if expected.allowed is not None else None
         self.marks = IdMarks(job.folder, number, job.bits)
         self.walker = self._make_walker()
 
     def _make_walker(self) -> Walker | None:
-        checker = compiled_checker(self.manifest.columns) if self.manifest.kind == "chat" else None
+        checker = compiled_checker(self.expected.columns) if self.expected.kind == "chat" else None
         if checker is None or self.marks.compiled is None:
             return None
-        tails = {name: keyed_by(name, self.manifest.seed) for name in self.manifest.modules}
+        tails = {name: keyed_by(name, self.expected.seed) for name in self.expected.modules}
         return Walker(checker, self.marks.compiled, tails, self._is_right)
 
     def call(self, name: str, argument: Any, report: Report) -> Any:
@@ -167,12 +165,12 @@ class RangeCrew:
             self._check_entry(number, row, entries, place, outcome)
 
     def _is_right(self, module: str, source: str, license: str) -> bool:
-        return (module, source) in self.sources and (self.is_allowed is None or self.is_allowed(license))
+        return (module, source) in self.expected.sources and (self.is_allowed is None or self.is_allowed(license))
 
     def _check_values(self, number: int, offset: int, row: Checked, outcome: Outcome) -> bool:
         """Whether the row is one of the manifest's."""
         identity, module, source, license, _, wrong = row
-        if (module, source) not in self.sources:
+        if (module, source) not in self.expected.sources:
             outcome.found.add(number, Step.FORM, f"module '{module}' with source '{source}' is not in the manifest")
             return False
         outcome.counts[module, source, license] += 1

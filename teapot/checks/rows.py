@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from teapot.checks.compiled import SHORT, compiled_checker, is_canonical_quoted, is_canonical_text
+from teapot.checks.expected import Expected
 from teapot.jsontext import JsonError, canonical, decode
-from teapot.manifest import Manifest
 from teapot.mapping.row import KIND_KEYS, SPACE, Row, RowError, digest_payload
 from teapot.model import Kind
 from teapot.rowcheck import check_row, find_control_token
@@ -39,13 +39,13 @@ class NoRow(NamedTuple):
     reason: str
 
 
-def line_checker(manifest: Manifest) -> Callable[[bytes], Checked | NoRow]:
-    """The check of a line with its newline, for the outputs of this manifest."""
-    full = FullCheck(manifest)
-    if manifest.kind != "chat":
+def line_checker(expected: Expected) -> Callable[[bytes], Checked | NoRow]:
+    """The check of a line with its newline, where such rows are expected."""
+    full = FullCheck(expected)
+    if expected.kind != "chat":
         return full
-    short = chat_check(manifest.columns)
-    compiled = compiled_check(manifest.columns)
+    short = chat_check(expected.columns)
+    compiled = compiled_check(expected.columns)
     if compiled is None:
         return lambda line: short(line) or full(line)
     return lambda line: compiled(line) or short(line) or full(line)
@@ -54,10 +54,10 @@ def line_checker(manifest: Manifest) -> Callable[[bytes], Checked | NoRow]:
 class FullCheck:
     """Any line of any kind."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self.columns = manifest.columns
-        self.features = manifest.features
-        self.kind: Kind = manifest.kind  # type: ignore[assignment]  # parse_manifest has looked
+    def __init__(self, expected: Expected) -> None:
+        self.columns = expected.columns
+        self.features = expected.features
+        self.kind: Kind = expected.kind  # type: ignore[assignment]  # parse_manifest has looked
 
     def __call__(self, line: bytes) -> Checked | NoRow:
         try:

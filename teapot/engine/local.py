@@ -262,7 +262,7 @@ class Run:
         self.buckets = 1 << bits
 
     def _each_bucket(self, name: str) -> None:
-        for _ in self.pool.each(name, range(self.buckets), lambda _: None):
+        for _ in self.pool.each(name, range(self.buckets), lambda _: None, at_once=2):
             pass
 
     # ------------------------------------------------------------ C
@@ -282,7 +282,7 @@ class Run:
         """Pass C: write the output and the ledger to these new files."""
         form = self.form(scanned)
         task_modules = tuple(task.module for task in scanned.tasks)
-        for _ in self.pool.each("move", [(bucket, task_modules) for bucket in range(self.buckets)], lambda _: None):
+        for _ in self.pool.each("move", [(bucket, task_modules) for bucket in range(self.buckets)], lambda _: None, at_once=2):
             pass
         shape = Shape(self.job, self.pool.workers, tuple(scanned.infos), form.tools, form.category, form.meta, output)
         self.pool.all("moved", shape)
@@ -300,7 +300,7 @@ class Run:
         """For each bucket its number, its first line and its first byte; and after the last, the whole."""
         places = []
         line, at = 1, 0
-        for bucket, lines, size in sorted(self.pool.each("measure", range(self.buckets), lambda _: None)):
+        for bucket, lines, size in sorted(self.pool.each("measure", range(self.buckets), lambda _: None, at_once=2)):
             places.append((bucket, line, at))
             line, at = line + lines, at + size
         places.append((self.buckets, line, at))

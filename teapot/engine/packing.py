@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 from teapot.engine.pool import Alone, Pool, Report, Workers
 from teapot.errors import ConfigError
 from teapot.frames import encoder
-from teapot.manifest import Part
-from teapot.model import Compression, Packing
+from teapot.model import Compression, Packing, Part
 from teapot.progress import Progress, Tick, quiet
 from teapot.shards import shard_rows
 from teapot.writer import writing

@@ -12,10 +12,12 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from teapot.errors import OutputError, TeapotError
@@ -41,7 +43,7 @@ class Pool(Protocol):
     def each(self, name: str, arguments: Iterable[Any], report: Report, at_once: int = 1) -> Iterator[Any]:
         """Call ``name`` with every argument, spread over the workers; the results come as they are ready.
 
-        A worker is given so many calls ``at_once``: more than one only where arguments and results have room in a pipe, or both sides would wait.
+        A worker is given so many calls ``at_once``: with two it need not wait for the next one, but of calls that take long, another worker may have none.
 
         Raises:
             TeapotError: of the earliest argument for which there was one, whichever worker met it first.
@@ -230,14 +232,24 @@ def serve(requests_handle: int, answers_handle: int) -> None:
     _allow_files()
     requests = Connection(requests_handle, writable=False)
     answers = Connection(answers_handle, readable=False)
+    waiting: SimpleQueue[tuple[str, Any]] = SimpleQueue()
     try:
         make, number = pickle.loads(requests.recv_bytes())
         crew: Crew = make(number)
+        threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
         gc.enable()  # what was imported until here stays
         while True:
-            name, argument = requests.recv()
-            _answer(crew, name, argument, answers)
+            _answer(crew, *waiting.get(), answers)
     except (EOFError, OSError):
+        os._exit(0)
+
+
+def _listen(requests: Connection, waiting: SimpleQueue[tuple[str, Any]]) -> None:
+    """Take requests as they come. Who sends a long one could not read a long answer meanwhile, and both sides would wait for ever."""
+    try:
+        while True:
+            waiting.put(requests.recv())
+    finally:
         os._exit(0)
 
 

@@ -15,6 +15,7 @@ import pytest
 from teapot.built import native
 from teapot.checks import ledgertext
 from teapot.checks.compiled import Walker, compiled_checker
+from teapot.checks.expected import Expected
 from teapot.checks.ids import IdMarks, repeated_ids
 from teapot.checks.ledger import LedgerWalk, _python_unhex
 from teapot.checks.output import Effort, Result, check_output
@@ -293,7 +294,7 @@ def test_calls_that_are_wrong_are_refused(made: Made, tmp_path: Path) -> None:
     manifest = parse_manifest(made.manifest.read_bytes(), "manifest")
     checker = compiled_checker(manifest.columns)
     assert checker is not None
-    crew = RangeCrew(Job(content_of(made.files, manifest.outputs[0]), manifest, tmp_path, 0), 0)
+    crew = RangeCrew(Job(content_of(made.files, manifest.outputs[0]), Expected.of(manifest), tmp_path, 0), 0)
     marks = crew.marks.compiled
     line = made.lines()[0]
     one = (0).to_bytes(8, "little")

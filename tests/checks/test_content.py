@@ -12,7 +12,7 @@ from teapot.checks.bytes import Blocks, Seen, wrong_files
 from teapot.checks.content import Content, File, Joined
 from teapot.errors import CheckFailed, Place
 from teapot.frames import encoder
-from teapot.manifest import Part
+from teapot.model import Part
 
 LINES = [
     bytes(random.Random(number).choices(b"abc\xc3\xa9", k=number % 13 * (40 if number % 29 == 0 else 1))) + b"\n" for number in range(300)

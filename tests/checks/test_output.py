@@ -17,6 +17,7 @@ import pytest
 
 from teapot.checks.bytes import Range
 from teapot.checks.content import Content, File
+from teapot.checks.expected import Expected
 from teapot.checks.findings import MAX_PROBLEMS
 from teapot.checks.ids import MOST_BITS, IdMarks, partition_bits, repeated_ids
 from teapot.checks.ledger import NONE
@@ -242,7 +243,7 @@ def test_pandas_is_not_imported(made: Made) -> None:
 
 def test_an_output_that_changes_while_it_is_read(made: Made, tmp_path: Path) -> None:
     manifest = manifest_of(made, 1000)
-    job = Job(Content("out", (File(made.output, "out", manifest.outputs[0].files[0]),)), manifest, tmp_path, 0)
+    job = Job(Content("out", (File(made.output, "out", manifest.outputs[0].files[0]),)), Expected.of(manifest), tmp_path, 0)
     crew = RangeCrew(job, 0)
     with pytest.raises(CheckFailed, match="the file changed while it was read"):
         crew.check(Request(Range(0, 0, 1000, 1, 999), NONE))

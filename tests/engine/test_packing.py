@@ -11,8 +11,7 @@ import pytest
 from teapot.engine.packing import READ, Packed, Packer, Target, late_keys, pack, pieces, refuse_empty_shards
 from teapot.errors import ConfigError, OutputError, Place
 from teapot.frames import Decoder
-from teapot.manifest import Part
-from teapot.model import Compression, Packing
+from teapot.model import Compression, Packing, Part
 from teapot.progress import Tick
 from teapot.shards import shard_rows
 

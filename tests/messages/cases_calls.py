@@ -15,6 +15,7 @@ import pytest
 from teapot import api, yamltext
 from teapot.checks.bytes import Range
 from teapot.checks.content import Content, File
+from teapot.checks.expected import Expected
 from teapot.checks.ledger import NONE
 from teapot.checks.ranges import Job, RangeCrew, Request
 from teapot.config import load_config
@@ -222,7 +223,7 @@ def moments(bench: Bench) -> None:
     manifest = whole.validate().manifest
     assert manifest is not None
     content = Content("train-tiny.jsonl", (File(whole.output, "train-tiny.jsonl", manifest.outputs[0].files[0]),))
-    crew = RangeCrew(Job(content, manifest, bench.project.root, 0), 0)
+    crew = RangeCrew(Job(content, Expected.of(manifest), bench.project.root, 0), 0)
     bench.call(lambda: crew.check(Request(Range(0, 0, 1000, 1, 999), NONE)))
     whole.output.unlink()
     bench.call(lambda: crew.check(Request(Range(0, 0, 1000, 1, 1), NONE)))
