@@ -237,7 +237,8 @@ def serve(requests_handle: int, answers_handle: int) -> None:
         make, number = pickle.loads(requests.recv_bytes())
         crew: Crew = make(number)
         threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-        gc.enable()  # what was imported until here stays
+        gc.freeze()  # what was imported until here stays
+        gc.enable()
         while True:
             _answer(crew, *waiting.get(), answers)
     except (EOFError, OSError):
