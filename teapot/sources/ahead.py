@@ -57,9 +57,14 @@ class Ahead:
         for number in range(count):
             hands = 2 if compiled is not None and number < len(sizes) - count else 1
             hasher = compiled.PairHasher() if compiled is not None else _Hasher()
-            self._threads.append(threading.Thread(target=self._work, args=(hasher, hands)))
-        for thread in self._threads:
-            thread.start()
+            thread = threading.Thread(target=self._work, args=(hasher, hands))
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no room for it: who asks for a file hashes what nobody else does
+                break
+            self._threads.append(thread)
+        if not self._threads:
+            self._files.clear()
 
     def found(self, path: Path) -> Hashed | None:
         """What hashing a file came to; ``None`` if that was not begun, or did not end well: then it is to be tried again, by whom it concerns."""

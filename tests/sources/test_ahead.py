@@ -103,6 +103,23 @@ def test_what_nobody_expected_holds_nobody_up(files: list[Path], monkeypatch: py
         assert [hashing.found(path) for path in files] == [None] * 4
 
 
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_no_more_threads_can_be_started(files: list[Path], monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    start, left = threading.Thread.start, [None] * started
+
+    def refuse(self: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Ahead(3) as hashing:
+        hashing.begin(files)
+        found = [hashing.found(path) for path in files]
+    assert found == ([hash_file(path) for path in files] if started else [None] * 4)
+
+
 def test_threads_end_with_it(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a file would take for ever."""
     endless = files[0].with_name("endless")
