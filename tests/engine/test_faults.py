@@ -177,18 +177,35 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Alone | Workers]:
     made.close()
 
 
-def test_each_and_all(pool: Alone | Workers) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 50])
+def test_each_and_all(pool: Alone | Workers, at_once: int) -> None:
     ticks: list[int] = []
-    assert sorted(value for value, _ in pool.each("add", range(20), ticks.append)) == list(range(20))
+    assert sorted(value for value, _ in pool.each("add", range(20), ticks.append, at_once)) == list(range(20))
     assert ticks == [1] * 20
     assert pool.all("add", "x") == [("x", number) for number in range(pool.workers)]
 
 
+def test_long_calls_and_long_answers(pool: Alone | Workers) -> None:
+    """Longer than a pipe has room for, both ways at the same time."""
+    arguments = [bytes([number]) * 1_000_000 for number in range(12)]
+    assert sorted(value for value, _ in pool.each("add", arguments, lambda _: None, at_once=3)) == arguments
+
+
+def test_a_worker_has_its_next_call_before_its_value_is_used() -> None:
+    pool = Workers(1, Odd)
+    asked = pool.each("add", (number for number in range(3)), lambda _: None)
+    assert next(asked) == (0, 0)
+    assert pool._workers[0].answers.poll(WAIT)
+    assert [value for value, _ in asked] == [1, 2]
+    pool.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
 @pytest.mark.parametrize("again", range(3))
-def test_the_earliest_error(pool: Alone | Workers, again: int) -> None:
+def test_the_earliest_error(pool: Alone | Workers, again: int, at_once: int) -> None:
     done = []
     with pytest.raises(DataError, match="argument 3") as caught:
-        for value, _ in pool.each("error", range(20), lambda _: None):
+        for value, _ in pool.each("error", range(20), lambda _: None, at_once):
             done.append(value)
     assert sorted(done) == [0, 1, 2]
     assert caught.value.problems[0].place == Place("f", 3)
