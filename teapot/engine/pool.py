@@ -250,8 +250,11 @@ def _listen(requests: Connection, waiting: SimpleQueue[tuple[str, Any]]) -> None
     try:
         while True:
             waiting.put(requests.recv())
-    finally:
-        os._exit(0)
+    except (EOFError, OSError):
+        os._exit(0)  # the other side has ended
+    except BaseException:  # noqa: BLE001  (told as Python tells it of its first thread)
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
 
 
 def _allow_files() -> None:

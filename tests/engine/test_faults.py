@@ -223,6 +223,21 @@ def test_errors_arrive_as_they_are(pool: Alone | Workers) -> None:
     assert full.value.errno == 28
 
 
+class Unreadable:
+    """A request that a worker cannot take."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return divmod, (1, 0)
+
+
+def test_a_request_that_cannot_be_read(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = Workers(2, Odd)
+    with pytest.raises(OutputError, match=r"^worker 1 ended with code 1$"):
+        pool.all("add", Unreadable())
+    pool.close()
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
 def test_bugs_and_deaths() -> None:
     pool = Workers(2, Odd)
     with pytest.raises(RuntimeError, match="in a worker: ZeroDivisionError: oh"):
