@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from teapot.engine.pool import Alone, Report, Workers
 from teapot.errors import ConfigError, DataError, Exit, OutputError, Place
 from teapot.sources.readers import LimitError
 from tests.engine.tools import chat, composed, large, session, start, text_of
-from tests.helpers import Project, snapshot
+from tests.helpers import ROOT, Project, snapshot
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc: WORKERS WERE NOT TESTED")
 
@@ -221,6 +223,30 @@ def test_errors_arrive_as_they_are(pool: Alone | Workers) -> None:
     with pytest.raises(OSError, match="No space left") as full:
         list(pool.each("full", [1], lambda _: None))
     assert full.value.errno == 28
+
+
+IDLE = """\
+import time
+from teapot.engine.pool import Workers
+from tests.engine.test_faults import Odd
+pool = Workers(2, Odd)
+print(pool.all("add", 1), flush=True)
+time.sleep(1000)
+"""
+
+
+def test_idle_workers_end_with_a_killed_run() -> None:
+    """They are told nothing; nobody reads what they could say."""
+    process = subprocess.Popen([sys.executable, "-c", IDLE], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline() == "[(1, 0), (1, 1)]\n"
+    assert len(session(process.pid)) == 3
+    process.kill()
+    process.communicate(timeout=WAIT)
+    try:
+        until(lambda: not session(process.pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class Unreadable:

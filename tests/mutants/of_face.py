@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "workers-outlive-a-killed-run", "G16", "worker processes do not notice that the run that started them is gone",
         POOL, "        os._exit(0)  # the other side has ended", "        signal.pause()",
-        ("tests/engine/test_faults.py::test_a_killed_run_is_cleared_away",),
+        ("tests/engine/test_faults.py::test_idle_workers_end_with_a_killed_run",),
     ),
     Mutant(
         "error-of-a-worker-swallowed", "G16", "an error in a worker is passed over",
